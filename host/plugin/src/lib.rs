@@ -1,0 +1,1 @@
+//! belfry-plugin-host
