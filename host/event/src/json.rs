@@ -182,7 +182,9 @@ mod tests {
         event.data = Some(Data::Binary(vec![0, 255, 7]));
         let text = String::from_utf8(event.to_json()).unwrap();
         assert!(text.contains(r#""data_base64":"AP8H""#), "{text}");
-        assert!(matches!(CloudEvent::from_json(text.as_bytes()).unwrap().data, Some(Data::Binary(b)) if b == [0, 255, 7]));
+        assert!(
+            matches!(CloudEvent::from_json(text.as_bytes()).unwrap().data, Some(Data::Binary(b)) if b == [0, 255, 7])
+        );
     }
 
     #[test]
@@ -193,10 +195,19 @@ mod tests {
             (r#"{"specversion":"0.3"}"#, "`specversion` is `0.3`"),
             (r#"{"specversion":"1.0","id":"","source":"/","type":"t"}"#, "`id` is missing or empty"),
             (r#"{"specversion":"1.0","id":7,"source":"/","type":"t"}"#, "`id` is 7; expected a string"),
-            (r#"{"specversion":"1.0","id":"1","source":"/","type":"t","time":"noon"}"#, "expected an RFC 3339 time"),
-            (r#"{"specversion":"1.0","id":"1","source":"/","type":"t","Bad_Name":"x"}"#, "`Bad_Name` is no attribute"),
+            (
+                r#"{"specversion":"1.0","id":"1","source":"/","type":"t","time":"noon"}"#,
+                "expected an RFC 3339 time",
+            ),
+            (
+                r#"{"specversion":"1.0","id":"1","source":"/","type":"t","Bad_Name":"x"}"#,
+                "`Bad_Name` is no attribute",
+            ),
             (r#"{"specversion":"1.0","id":"1","source":"/","type":"t","ext":{"a":1}}"#, "`ext` is {\"a\":1}"),
-            (r#"{"specversion":"1.0","id":"1","source":"/","type":"t","data":1,"data_base64":"AA=="}"#, "one of the two"),
+            (
+                r#"{"specversion":"1.0","id":"1","source":"/","type":"t","data":1,"data_base64":"AA=="}"#,
+                "one of the two",
+            ),
             (r#"{"specversion":"1.0","id":"1","source":"/","type":"t","data_base64":"*"}"#, "not base64"),
         ];
         for (text, expected) in cases {
