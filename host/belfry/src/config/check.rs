@@ -1,0 +1,181 @@
+//! Unknown keys, wrong types and numbers out of range: the document is walked along the schema, so every such
+//! mistake is reported at once and in our words instead of the reader's.
+
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeInteger, DeTable, DeValue};
+
+use super::document::{Document, KeyPath};
+use super::error::Problem;
+use super::schema;
+
+/// How alike two names must be (Jaro-Winkler, 0 to 1) for one to be suggested for the other.
+const ALIKE: f64 = 0.75;
+
+/// Everything in which `document` differs from the schema.
+pub(super) fn against_schema(document: &Document<'_>) -> Vec<Problem> {
+    let root = schema::value();
+    let mut check = Check { document, root: &root, problems: Vec::new() };
+    check.table(document.root(), &root, &KeyPath::default());
+    check.problems
+}
+
+/// The name among `known` that `wrong` was probably meant to be.
+pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong = wrong.to_lowercase().replace('-', "_");
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(&wrong, &name.to_lowercase()), name))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
+}
+
+struct Check<'a> {
+    document: &'a Document<'a>,
+    root: &'a Value,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Check<'a> {
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &'a Value, path: &KeyPath) {
+        let schema = self.follow(schema);
+        if let Some(choices) = choices(schema) {
+            return self.choice(value.get_ref(), &choices, path);
+        }
+        match (kind(schema), value.get_ref()) {
+            ("object", DeValue::Table(table)) => self.table(table, schema, path),
+            ("array", DeValue::Array(items)) => {
+                let Some(of) = schema.get("items") else { return };
+                for (index, item) in items.iter().enumerate() {
+                    self.value(item, of, &path.then(index));
+                }
+            }
+            ("integer", DeValue::Integer(number)) => self.number(number, schema, path),
+            ("string", DeValue::String(_)) | ("boolean", DeValue::Boolean(_)) => {}
+            (expected, found) => {
+                let what = format!("expected {}, found {}", article(expected), found_words(found));
+                self.problems.push(self.document.problem(path, what, mend(schema, path, found)));
+            }
+        }
+    }
+
+    fn table(&mut self, table: &DeTable<'_>, schema: &'a Value, path: &KeyPath) {
+        let known = schema.get("properties").and_then(Value::as_object);
+        let other = schema.get("additionalProperties").filter(|other| other.is_object());
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            let inner = path.then(name);
+            match known.and_then(|known| known.get(name)).or(other) {
+                Some(schema) => self.value(value, schema, &inner),
+                None => {
+                    let known = known.into_iter().flatten().map(|(name, _)| name.as_str());
+                    self.problems.push(Problem {
+                        at: Some(self.document.position(key.span().start)),
+                        key: inner.to_string(),
+                        what: "there is no such key".to_owned(),
+                        mend: self.unknown_mend(name, known.collect()),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Names the nearest key of this table, or a table that has a key of just this name, or all keys.
+    fn unknown_mend(&self, name: &str, known: Vec<&str>) -> String {
+        if let Some(near) = nearest(name, known.iter().copied()) {
+            return format!("did you mean `{near}`?");
+        }
+        let tables = self.root.get("properties").and_then(Value::as_object).into_iter().flatten();
+        for (table, schema) in tables {
+            let properties = self.follow(schema).get("properties");
+            if properties.and_then(|properties| properties.get(name)).is_some() {
+                return format!("`{name}` belongs in the table [{table}]");
+            }
+        }
+        format!("the keys here are {}", known.join(", "))
+    }
+
+    fn number(&mut self, number: &DeInteger<'_>, schema: &Value, path: &KeyPath) {
+        let value = i128::from_str_radix(number.as_str(), number.radix()).ok();
+        let bound = |name: &str| schema.get(name).and_then(Value::as_i64).map(i128::from);
+        let least = bound("minimum").unwrap_or(i128::from(i32::MIN));
+        let most = bound("maximum").unwrap_or(i128::from(i32::MAX));
+        if !value.is_some_and(|value| (least..=most).contains(&value)) {
+            let what = format!("expected a whole number from {least} to {most}, found {}", number.as_str());
+            self.problems.push(self.document.problem(path, what, example(schema, path)));
+        }
+    }
+
+    fn choice(&mut self, value: &DeValue<'_>, choices: &[&str], path: &KeyPath) {
+        let found = value.as_str();
+        if found.is_some_and(|found| choices.contains(&found)) {
+            return;
+        }
+        let quoted: Vec<String> = choices.iter().map(|choice| format!("{choice:?}")).collect();
+        let found_words = found.map_or_else(|| found_words(value).to_owned(), |text| format!("{text:?}"));
+        let what = format!("expected one of {}, found {found_words}", quoted.join(", "));
+        let mend = match found.and_then(|found| nearest(found, choices.iter().copied())) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => String::new(),
+        };
+        self.problems.push(self.document.problem(path, what, mend));
+    }
+
+    fn follow(&self, schema: &'a Value) -> &'a Value {
+        let target = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
+        target.and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
+    }
+}
+
+fn kind(schema: &Value) -> &str {
+    schema.get("type").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The words of an enumeration, however the schema generator spells it.
+fn choices(schema: &Value) -> Option<Vec<&str>> {
+    if let Some(Value::Array(plain)) = schema.get("enum") {
+        return Some(plain.iter().filter_map(Value::as_str).collect());
+    }
+    let Some(Value::Array(documented)) = schema.get("oneOf") else { return None };
+    Some(documented.iter().filter_map(|one| one.get("const")?.as_str()).collect())
+}
+
+fn article(kind: &str) -> &'static str {
+    match kind {
+        "object" => "a table",
+        "array" => "a list",
+        "integer" => "a whole number",
+        "boolean" => "true or false",
+        _ => "text in quotes",
+    }
+}
+
+fn found_words(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn mend(schema: &Value, path: &KeyPath, found: &DeValue<'_>) -> String {
+    match (kind(schema), found) {
+        ("object", _) => format!("write it as a table: [{path}]"),
+        ("string", DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)) if schema.get("examples").is_none() => {
+            "put it in quotes".to_owned()
+        }
+        _ => example(schema, path),
+    }
+}
+
+fn example(schema: &Value, path: &KeyPath) -> String {
+    let example = schema.get("examples").and_then(|examples| examples.get(0));
+    match (example, path.last_key()) {
+        (Some(example), Some(key)) => format!("for example {key} = {example}"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,224 @@
+//! The tables of `belfry.toml` as they are written.
+//!
+//! These types are the one place where keys are named and described: the JSON Schema, the search for unknown
+//! keys and the reader all come from them. Values with a notation of their own (secrets, units, URLs) are text
+//! here; `resolve` reads them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The configuration of Belfry, a bot host for DingTalk.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "belfry.toml")]
+pub struct ConfigFile {
+    /// The channels that messages come from.
+    pub channels_config: Channels,
+    /// Plugins by name. A `.wasm` file in the plugin folder needs no table: it is loaded without commands and
+    /// sees every message that no other plugin took.
+    pub plugins: BTreeMap<String, PluginTable>,
+    /// Where Belfry keeps its files.
+    pub host: HostTable,
+    /// Bounds of the path from a message to its answer.
+    pub pipeline: PipelineTable,
+    /// What is logged and how.
+    pub log: LogTable,
+}
+
+/// The channels that messages come from.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Channels {
+    /// DingTalk in Stream Mode. The keys `client_id`, `client_secret`, `allowed_users`, `plugins` and
+    /// `denied_reply` here are the app named "default"; they may be left out when `apps` has one.
+    pub dingtalk: Option<DingTalkTable>,
+}
+
+/// The DingTalk channel.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DingTalkTable {
+    /// The app's ClientID (formerly AppKey), from the app's page on open.dingtalk.com. `${env:NAME}` and
+    /// `${file:PATH}` are expanded.
+    #[schemars(example = &"dingxxxxxxxx")]
+    pub client_id: Option<String>,
+    /// The app's ClientSecret (formerly AppSecret). `${env:NAME}` and `${file:PATH}` are expanded.
+    #[schemars(example = "${env:DINGTALK_CLIENT_SECRET}")]
+    pub client_secret: Option<String>,
+    /// Staff ids (`senderStaffId`) that may talk to the bot. Empty denies all; "*" allows all, people outside
+    /// the organisation too.
+    #[schemars(example = ["manager1234"])]
+    pub allowed_users: Option<Vec<String>>,
+    /// Base of DingTalk's new API, for all apps that set none of their own. Default
+    /// `https://api.dingtalk.com`; `https://api.dingtalk.io` outside China, `http://127.0.0.1:PORT` for a
+    /// simulator. `${env:NAME}` and `${file:PATH}` are expanded.
+    #[schemars(example = "https://api.dingtalk.io")]
+    pub api_base: Option<String>,
+    /// Base of DingTalk's old API, for all apps that set none of their own. Default
+    /// `https://oapi.dingtalk.com`. `${env:NAME}` and `${file:PATH}` are expanded.
+    #[schemars(example = "https://oapi.dingtalk.io")]
+    pub oapi_base: Option<String>,
+    /// Names of the plugins that see this app's messages. Left out: all of them.
+    #[schemars(example = ["todo", "help"])]
+    pub plugins: Option<Vec<String>>,
+    /// Told once to a private sender who is not in `allowed_users`. Left out: such a sender gets no answer.
+    #[schemars(example = "Sorry, this bot is for the finance team.")]
+    pub denied_reply: Option<String>,
+    /// A PEM file with certificates to trust beside the system's, relative to this file.
+    #[schemars(example = "company-ca.pem")]
+    pub ca_file: Option<String>,
+    /// The proxy for HTTP and WebSocket: "env" (default; `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), "none", or
+    /// its URL, with credentials if it wants them. `${env:NAME}` and `${file:PATH}` are expanded.
+    #[schemars(example = "http://proxy.example.com:8080")]
+    pub proxy: Option<String>,
+    /// Hosts reached without the `proxy` given as a URL, in the notation of `NO_PROXY`.
+    #[schemars(example = ["oapi.dingtalk.com", ".internal"])]
+    pub no_proxy: Option<Vec<String>>,
+    /// Further apps by name. Each has its own connection, credentials, allow-list and choice of plugins.
+    pub apps: BTreeMap<String, AppTable>,
+}
+
+/// A further DingTalk app.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AppTable {
+    /// The app's ClientID (formerly AppKey), from the app's page on open.dingtalk.com. `${env:NAME}` and
+    /// `${file:PATH}` are expanded.
+    #[schemars(example = &"dingxxxxxxxx")]
+    pub client_id: Option<String>,
+    /// The app's ClientSecret (formerly AppSecret). `${env:NAME}` and `${file:PATH}` are expanded.
+    #[schemars(example = "${file:secrets/sales}")]
+    pub client_secret: Option<String>,
+    /// Staff ids (`senderStaffId`) that may talk to the bot. Empty denies all; "*" allows all, people outside
+    /// the organisation too. Not taken over from the channel's table.
+    #[schemars(example = ["manager1234"])]
+    pub allowed_users: Option<Vec<String>>,
+    /// Base of DingTalk's new API. Default: that of the channel's table. `${env:NAME}` and `${file:PATH}` are
+    /// expanded.
+    #[schemars(example = "https://api.dingtalk.io")]
+    pub api_base: Option<String>,
+    /// Base of DingTalk's old API. Default: that of the channel's table. `${env:NAME}` and `${file:PATH}` are
+    /// expanded.
+    #[schemars(example = "https://oapi.dingtalk.io")]
+    pub oapi_base: Option<String>,
+    /// Names of the plugins that see this app's messages. Left out: all of them.
+    #[schemars(example = ["todo", "help"])]
+    pub plugins: Option<Vec<String>>,
+    /// Told once to a private sender who is not in `allowed_users`. Left out: such a sender gets no answer.
+    #[schemars(example = "Sorry, this bot is for the sales team.")]
+    pub denied_reply: Option<String>,
+}
+
+/// One plugin.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginTable {
+    /// The component file, relative to this file. Default: `NAME.wasm` in the plugin folder.
+    #[schemars(example = "plugins/todo.wasm")]
+    pub path: Option<String>,
+    /// One line that says what the plugin does; a help command shows it.
+    #[schemars(example = "keeps a list of things to do")]
+    pub description: Option<String>,
+    /// Commands the plugin takes: a message whose first word is one of them goes to this plugin first.
+    #[schemars(example = ["/todo"])]
+    pub commands: Vec<String>,
+    /// Plugins with a lower number are asked first. Default 0; equal numbers go by name.
+    #[schemars(example = 10)]
+    pub order: i32,
+    /// Settings the plugin reads through `wasi:config`. Nothing is expanded here.
+    pub config: BTreeMap<String, String>,
+    /// What one call may use.
+    pub limits: LimitsTable,
+}
+
+/// What one call of a plugin may use.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsTable {
+    /// Memory of one instance.
+    #[schemars(example = "64MiB")]
+    pub memory: Option<String>,
+    /// CPU time of one call; waiting does not count.
+    #[schemars(example = "500ms")]
+    pub cpu: Option<String>,
+    /// Time from the start of a call to its answer, waiting included.
+    #[schemars(example = "30s")]
+    pub deadline: Option<String>,
+    /// Bytes that one call may move through host functions.
+    #[schemars(example = "8MiB")]
+    pub host_bytes: Option<String>,
+    /// Bytes that one call may answer with.
+    #[schemars(example = "1MiB")]
+    pub output: Option<String>,
+    /// Bytes that one call may log, standard output and standard error included.
+    #[schemars(example = "64KiB")]
+    pub log_bytes: Option<String>,
+}
+
+/// Where Belfry keeps its files.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostTable {
+    /// The folder whose `.wasm` files are loaded, relative to this file. Default `plugins`.
+    #[schemars(example = &"plugins")]
+    pub plugins_dir: Option<String>,
+    /// The folder for compiled plugins, relative to this file. Default: `belfry` in the user's cache folder.
+    #[schemars(example = "/var/cache/belfry")]
+    pub cache_dir: Option<String>,
+}
+
+/// Bounds of the path from a message to its answer.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PipelineTable {
+    /// Messages accepted and not yet handled, over all conversations. At the bound Belfry stops
+    /// acknowledging, so DingTalk keeps them and sends them again. Default 10000.
+    #[schemars(example = 10_000, range(min = 1, max = 1_000_000))]
+    pub pending: Option<u32>,
+    /// The same for one conversation. Default 100.
+    #[schemars(example = 100, range(min = 1, max = 1_000_000))]
+    pub pending_per_conversation: Option<u32>,
+    /// How long running handlers may go on after Ctrl-C or SIGTERM. Default 15 s.
+    #[schemars(example = "15s")]
+    pub shutdown_grace: Option<String>,
+}
+
+/// What is logged and how.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogTable {
+    /// "human" (default) for people, "json" for machines: one object a line.
+    pub format: LogFormat,
+    /// The least important line that is written. Default "info". `RUST_LOG` overrides it.
+    pub level: LogLevel,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// How important a line must be to be written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Something failed and somebody must act.
+    Error,
+    /// Something is wrong, Belfry goes on.
+    Warn,
+    /// What Belfry does.
+    #[default]
+    Info,
+    /// Each message's way.
+    Debug,
+    /// Each frame.
+    Trace,
+}

@@ -1,0 +1,217 @@
+//! `belfry.toml`: what it may hold, how it is read, and what is said when it is wrong.
+//!
+//! - [`file`]: the tables as an operator writes them; the JSON Schema is generated from these types.
+//! - `document`: the parsed TOML with positions, so that every problem names its line and column.
+//! - `check`: unknown keys and wrong types, found by walking the document along the schema, all at once.
+//! - `expand`: `${env:NAME}` and `${file:PATH}`.
+//! - `units`: `"64MiB"` and `"500ms"`.
+//! - `resolve`: from the tables to [`Config`], with every rule that a type cannot state.
+
+mod check;
+mod document;
+mod error;
+mod expand;
+pub mod file;
+mod resolve;
+mod schema;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+pub use error::{ConfigError, Position, Problem};
+pub use schema::schema;
+
+/// The name of the app in the plain `[channels_config.dingtalk]` table.
+pub const DEFAULT_APP: &str = "default";
+
+/// The smallest file that runs, shown when there is no file or no app in it.
+pub const MINIMAL: &str = r#"[channels_config.dingtalk]
+client_id = "dingxxxxxxxx"                         # the app's page on open.dingtalk.com: Credentials
+client_secret = "${env:DINGTALK_CLIENT_SECRET}"    # taken from the environment
+allowed_users = ["*"]                              # staff ids; "*" lets everybody in, empty nobody
+"#;
+
+/// Everything Belfry takes from its file, checked: secrets expanded, units converted, paths resolved against
+/// the folder of the file.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The `[channels_config.dingtalk]` table: at least one app.
+    pub dingtalk: DingTalk,
+    /// The `[plugins.NAME]` tables, by name. Files in [`Config::plugins_dir`] without a table come on top.
+    pub plugins: Vec<Plugin>,
+    /// The drop-in folder. It need not exist.
+    pub plugins_dir: PathBuf,
+    /// Where compiled plugins are kept, or `None` where the system names no folder for caches.
+    pub cache_dir: Option<PathBuf>,
+    /// Bounds of the path from a message to its answer.
+    pub pipeline: Pipeline,
+    /// What is logged and how.
+    pub log: Log,
+}
+
+/// The DingTalk channel: its apps and how they reach DingTalk.
+#[derive(Debug, Clone)]
+pub struct DingTalk {
+    /// By name; the app of the plain table is [`DEFAULT_APP`]. Never empty.
+    pub apps: BTreeMap<String, App>,
+    /// Shared by all apps.
+    pub transport: Transport,
+}
+
+/// One DingTalk app.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The app's ClientID.
+    pub client_id: String,
+    /// The app's ClientSecret.
+    pub client_secret: SecretString,
+    /// Staff ids that may talk to the bot. Empty denies all, `"*"` allows all.
+    pub allowed_users: Vec<String>,
+    /// Base of the new API (registration), without a trailing slash in its path.
+    pub api_base: Url,
+    /// Base of the old API.
+    pub oapi_base: Url,
+    /// The plugins that see this app's messages, or `None` for all.
+    pub plugins: Option<Vec<String>>,
+    /// What a denied private sender is told, once; `None` for nothing.
+    pub denied_reply: Option<String>,
+}
+
+/// How DingTalk is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Transport {
+    /// A PEM file with certificates trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The proxy for HTTP and WebSocket alike.
+    pub proxy: Proxy,
+    /// Hosts reached without the proxy of [`Proxy::Url`], in the notation of `NO_PROXY`.
+    pub no_proxy: Vec<String>,
+}
+
+/// Which proxy is used.
+#[derive(Debug, Clone, Default)]
+pub enum Proxy {
+    /// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment.
+    #[default]
+    Environment,
+    /// None, whatever the environment says.
+    None,
+    /// This one. Secret because it may hold a password.
+    Url(SecretString),
+}
+
+/// One `[plugins.NAME]` table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plugin {
+    /// The table's name.
+    pub name: String,
+    /// The component file.
+    pub path: PathBuf,
+    /// One line for the help command.
+    pub description: String,
+    /// Commands this plugin takes, each with its slash. Empty: it sees what no command matched.
+    pub commands: Vec<String>,
+    /// Plugins with a lower number are asked first.
+    pub order: i32,
+    /// What the plugin reads through `wasi:config`.
+    pub config: BTreeMap<String, String>,
+    /// Limits that differ from the plugin host's defaults.
+    pub limits: Limits,
+}
+
+/// Limits of one plugin; `None` leaves the plugin host's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory, in bytes.
+    pub memory: Option<u64>,
+    /// CPU time of one call.
+    pub cpu: Option<Duration>,
+    /// Wall-clock time of one call.
+    pub deadline: Option<Duration>,
+    /// Bytes through host calls in one call.
+    pub host_bytes: Option<u64>,
+    /// Bytes returned by one call.
+    pub output: Option<u64>,
+    /// Bytes logged by one call.
+    pub log_bytes: Option<u64>,
+}
+
+/// Bounds of the path from a message to its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pipeline {
+    /// Events accepted and not yet handled, over all conversations. At the bound acks are withheld.
+    pub pending: usize,
+    /// The same for one conversation.
+    pub pending_per_conversation: usize,
+    /// How long running handlers may go on after Ctrl-C or SIGTERM.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self { pending: 10_000, pending_per_conversation: 100, shutdown_grace: Duration::from_secs(15) }
+    }
+}
+
+/// What is logged and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// The least important line that is written. `RUST_LOG` overrides it.
+    pub level: LogLevel,
+}
+
+pub use file::{LogFormat, LogLevel};
+
+/// A config that can be used, and what its author should know all the same.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The config.
+    pub config: Config,
+    /// The file it came from.
+    pub path: PathBuf,
+    /// Things that are allowed but probably not meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads and checks the config at `path`, taking `${env:NAME}` from the process's environment.
+///
+/// # Errors
+/// When the file cannot be read, is not TOML, or breaks a rule; all broken rules are listed at once.
+pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+    load_with(path, &|name| std::env::var(name).ok())
+}
+
+/// [`load`] with another source of environment variables.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
+    let bytes = std::fs::read(path).map_err(|cause| ConfigError::unreadable(path, &cause))?;
+    let text = String::from_utf8(bytes).map_err(|cause| ConfigError::not_utf8(path, &cause))?;
+    parse(path, &text, env)
+}
+
+/// Checks `text` as the content of the config file `path`; files it names are looked up beside `path`.
+///
+/// # Errors
+/// As [`load`], without the errors of reading the file itself.
+pub fn parse(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
+    let document = document::Document::parse(path, text)?;
+    let problems = check::against_schema(&document);
+    if !problems.is_empty() {
+        return Err(ConfigError::new(path, problems));
+    }
+    let file: file::ConfigFile =
+        toml::from_str(text).map_err(|error| document.problem_of(&error).into_error(path))?;
+    resolve::resolve(&document, file, env)
+}

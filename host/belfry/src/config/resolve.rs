@@ -1,0 +1,372 @@
+//! From the tables as written to [`Config`]: expansion, units, URLs, paths, and the rules between keys.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::document::{Document, KeyPath};
+use super::error::{ConfigError, Problem};
+use super::expand::{self, Sources};
+use super::file::{AppTable, ConfigFile, DingTalkTable, HostTable, LimitsTable, PipelineTable, PluginTable};
+use super::{
+    App, Config, DEFAULT_APP, DingTalk, Limits, Loaded, Log, MINIMAL, Pipeline, Plugin, Proxy, Transport, units,
+};
+
+const API_BASE: &str = "https://api.dingtalk.com";
+const OAPI_BASE: &str = "https://oapi.dingtalk.com";
+const CHANNEL: [&str; 2] = ["channels_config", "dingtalk"];
+
+pub(super) fn resolve(
+    document: &Document<'_>,
+    file: ConfigFile,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, ConfigError> {
+    let folder = document.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut resolver = Resolver {
+        document,
+        folder,
+        sources: Sources { env, folder },
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let dingtalk = resolver.dingtalk(file.channels_config.dingtalk);
+    let plugins_dir = resolver.plugins_dir(&file.host);
+    let config = Config {
+        dingtalk,
+        plugins: resolver.plugins(file.plugins, &plugins_dir),
+        plugins_dir,
+        cache_dir: resolver.cache_dir(&file.host, env),
+        pipeline: resolver.pipeline(&file.pipeline),
+        log: Log { format: file.log.format, level: file.log.level },
+    };
+    if resolver.problems.is_empty() {
+        Ok(Loaded { config, path: document.path.to_owned(), warnings: resolver.warnings })
+    } else {
+        Err(ConfigError::new(document.path, resolver.problems))
+    }
+}
+
+struct Resolver<'a> {
+    document: &'a Document<'a>,
+    folder: &'a Path,
+    sources: Sources<'a>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Resolver<'_> {
+    fn problem(&mut self, path: &KeyPath, what: impl Into<String>, mend: impl Into<String>) {
+        self.problems.push(self.document.problem(path, what, mend));
+    }
+
+    fn dingtalk(&mut self, table: Option<DingTalkTable>) -> DingTalk {
+        let at = KeyPath::of(&CHANNEL);
+        let table = table.unwrap_or_default();
+        let bases = (
+            self.base(&at.then("api_base"), table.api_base.as_deref()),
+            self.base(&at.then("oapi_base"), table.oapi_base.as_deref()),
+        );
+        let transport = Transport {
+            ca_file: table.ca_file.as_deref().and_then(|file| self.path(&at.then("ca_file"), file)),
+            proxy: self.proxy(&at.then("proxy"), table.proxy.as_deref()),
+            no_proxy: table.no_proxy.unwrap_or_default(),
+        };
+        if !transport.no_proxy.is_empty() && !matches!(transport.proxy, Proxy::Url(_)) {
+            self.problem(
+                &at.then("no_proxy"),
+                "has no effect without a URL in `proxy`",
+                "set proxy = \"http://…\", or set the environment variable NO_PROXY instead",
+            );
+        }
+
+        let mut tables: Vec<(String, KeyPath, AppTable)> = Vec::new();
+        let plain = AppTable {
+            client_id: table.client_id,
+            client_secret: table.client_secret,
+            allowed_users: table.allowed_users,
+            api_base: None,
+            oapi_base: None,
+            plugins: table.plugins,
+            denied_reply: table.denied_reply,
+        };
+        // With no app named, every key of an app in the plain table asks for a complete one there.
+        let has_plain = plain.client_id.is_some()
+            || plain.client_secret.is_some()
+            || plain.allowed_users.is_some()
+            || plain.plugins.is_some()
+            || plain.denied_reply.is_some();
+        if has_plain {
+            tables.push((DEFAULT_APP.to_owned(), at.clone(), plain));
+        } else if table.apps.is_empty() {
+            self.problem(
+                &at,
+                "no DingTalk app is configured",
+                format!("the smallest config is\n\n{MINIMAL}"),
+            );
+        }
+        for (name, app) in table.apps {
+            let path = at.then("apps").then(name.as_str());
+            self.name(&path, &name);
+            if name == DEFAULT_APP && has_plain {
+                self.problem(&path, "\"default\" is the app of the plain table", "give this one another name");
+                continue;
+            }
+            tables.push((name, path, app));
+        }
+
+        let mut apps = BTreeMap::new();
+        let mut by_client_id: BTreeMap<String, String> = BTreeMap::new();
+        for (name, path, table) in tables {
+            let Some(app) = self.app(&path, table, &bases) else { continue };
+            if let Some(other) = by_client_id.insert(app.client_id.clone(), name.clone()) {
+                self.problem(
+                    &path.then("client_id"),
+                    format!("the apps \"{other}\" and \"{name}\" have the same ClientID"),
+                    "DingTalk would spread the messages over both: keep one of them",
+                );
+            }
+            apps.insert(name, app);
+        }
+        DingTalk { apps, transport }
+    }
+
+    fn app(&mut self, at: &KeyPath, table: AppTable, bases: &(Option<Url>, Option<Url>)) -> Option<App> {
+        let client_id = self.credential(&at.then("client_id"), table.client_id.as_deref());
+        let client_secret = self.credential(&at.then("client_secret"), table.client_secret.as_deref());
+        if let Some(id) = &client_id
+            && !id.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            self.problem(
+                &at.then("client_id"),
+                "a ClientID has no spaces and no characters outside ASCII",
+                "copy it again from the app's page on open.dingtalk.com",
+            );
+        }
+        let allowed_users = table.allowed_users.unwrap_or_default();
+        for (index, user) in allowed_users.iter().enumerate() {
+            let path = at.then("allowed_users").then(index);
+            if user.trim().is_empty() || user.trim() != user {
+                self.problem(&path, "a staff id is not empty and has no space around it", "");
+            }
+            self.warn_unexpanded(&path, user);
+        }
+        if allowed_users.is_empty() {
+            self.warnings.push(self.document.problem(
+                &at.then("allowed_users"),
+                "is empty: nobody may talk to this app",
+                "list staff ids, or write [\"*\"] to let everybody in",
+            ));
+        }
+        let api_base = self.base(&at.then("api_base"), table.api_base.as_deref()).or_else(|| bases.0.clone());
+        let oapi_base = self.base(&at.then("oapi_base"), table.oapi_base.as_deref()).or_else(|| bases.1.clone());
+        Some(App {
+            client_id: client_id?,
+            client_secret: SecretString::from(client_secret?),
+            allowed_users,
+            api_base: api_base.or_else(|| Url::parse(API_BASE).ok())?,
+            oapi_base: oapi_base.or_else(|| Url::parse(OAPI_BASE).ok())?,
+            plugins: table.plugins,
+            denied_reply: table.denied_reply.filter(|text| !text.trim().is_empty()),
+        })
+    }
+
+    fn credential(&mut self, path: &KeyPath, text: Option<&str>) -> Option<String> {
+        const WHERE: &str = "it is on the app's page on open.dingtalk.com, under Credentials";
+        let Some(text) = text else {
+            self.problem(path, "is missing", WHERE);
+            return None;
+        };
+        let value = self.expanded(path, text)?;
+        let trimmed = value.trim();
+        if trimmed.is_empty() {
+            self.problem(path, "is empty", WHERE);
+            return None;
+        }
+        Some(trimmed.to_owned())
+    }
+
+    fn base(&mut self, path: &KeyPath, text: Option<&str>) -> Option<Url> {
+        const EXPECTED: &str = "expected a URL of scheme and host, such as \"https://api.dingtalk.io\"";
+        let value = self.expanded(path, text?)?;
+        let wrong = match Url::parse(value.trim()) {
+            Err(cause) => format!("this is not a URL ({cause})"),
+            Ok(url) if !matches!(url.scheme(), "https" | "http") || !url.has_host() => {
+                "only https:// and http:// URLs can be used".to_owned()
+            }
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                "a user name or password has no place here".to_owned()
+            }
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+                "a query or fragment has no place here".to_owned()
+            }
+            Ok(url) => return Some(url),
+        };
+        self.problem(path, wrong, EXPECTED);
+        None
+    }
+
+    fn proxy(&mut self, path: &KeyPath, text: Option<&str>) -> Proxy {
+        let Some(value) = text.and_then(|text| self.expanded(path, text)) else { return Proxy::Environment };
+        match value.trim() {
+            "env" => return Proxy::Environment,
+            "none" => return Proxy::None,
+            _ => {}
+        }
+        match Url::parse(value.trim()) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+                Proxy::Url(SecretString::from(url.to_string()))
+            }
+            Ok(url) if url.scheme().starts_with("socks") => {
+                self.problem(
+                    path,
+                    "SOCKS proxies cannot be used",
+                    "name an HTTP proxy (one that knows CONNECT): \"http://proxy.example.com:8080\"",
+                );
+                Proxy::None
+            }
+            _ => {
+                self.problem(
+                    path,
+                    "expected \"env\", \"none\" or the URL of an HTTP proxy",
+                    "for example proxy = \"http://proxy.example.com:8080\"",
+                );
+                Proxy::None
+            }
+        }
+    }
+
+    fn plugins(&mut self, tables: BTreeMap<String, PluginTable>, plugins_dir: &Path) -> Vec<Plugin> {
+        let mut owners: BTreeMap<String, String> = BTreeMap::new();
+        let mut plugins = Vec::new();
+        for (name, table) in tables {
+            let at = KeyPath::of(&["plugins"]).then(name.as_str());
+            self.name(&at, &name);
+            for (index, command) in table.commands.iter().enumerate() {
+                let path = at.then("commands").then(index);
+                self.command(&path, command);
+                if let Some(other) = owners.insert(command.clone(), name.clone()) {
+                    let what = if other == name {
+                        format!("`{command}` is listed twice")
+                    } else {
+                        format!("the plugins `{other}` and `{name}` both take the command `{command}`")
+                    };
+                    self.problem(&path, what, "a command belongs to one plugin: take it from one of the two");
+                }
+            }
+            for (key, value) in &table.config {
+                self.warn_unexpanded(&at.then("config").then(key.as_str()), value);
+            }
+            let path = match &table.path {
+                Some(path) => self.path(&at.then("path"), path).unwrap_or_default(),
+                None => plugins_dir.join(format!("{name}.wasm")),
+            };
+            plugins.push(Plugin {
+                path,
+                description: table.description.unwrap_or_default(),
+                commands: table.commands,
+                order: table.order,
+                config: table.config,
+                limits: self.limits(&at.then("limits"), &table.limits),
+                name,
+            });
+        }
+        plugins
+    }
+
+    /// Names end up in log fields, file names and commands.
+    fn name(&mut self, path: &KeyPath, name: &str) {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+            self.problem(path, "a name has 1 to 64 letters, digits, - or _", "");
+        }
+    }
+
+    fn command(&mut self, path: &KeyPath, command: &str) {
+        let mend = |fixed: &str| format!("write \"/{}\"", fixed.trim().trim_start_matches('/'));
+        if !command.starts_with('/') || command.len() < 2 {
+            let mend = if command.trim_matches(['/', ' ']).is_empty() { String::new() } else { mend(command) };
+            self.problem(path, "a command is a slash and a word, such as \"/todo\"", mend);
+        } else if command.contains(char::is_whitespace) {
+            let word: String = command.split_whitespace().collect::<Vec<_>>().join("-");
+            self.problem(path, "a command has no white space: it is the message's first word", mend(&word));
+        }
+    }
+
+    fn limits(&mut self, at: &KeyPath, table: &LimitsTable) -> Limits {
+        Limits {
+            memory: self.size(&at.then("memory"), table.memory.as_deref()),
+            cpu: self.time(&at.then("cpu"), table.cpu.as_deref()),
+            deadline: self.time(&at.then("deadline"), table.deadline.as_deref()),
+            host_bytes: self.size(&at.then("host_bytes"), table.host_bytes.as_deref()),
+            output: self.size(&at.then("output"), table.output.as_deref()),
+            log_bytes: self.size(&at.then("log_bytes"), table.log_bytes.as_deref()),
+        }
+    }
+
+    fn size(&mut self, path: &KeyPath, text: Option<&str>) -> Option<u64> {
+        units::size(text?).map_err(|expected| self.problem(path, format!("expected {expected}"), "")).ok()
+    }
+
+    fn time(&mut self, path: &KeyPath, text: Option<&str>) -> Option<Duration> {
+        units::time(text?).map_err(|expected| self.problem(path, format!("expected {expected}"), "")).ok()
+    }
+
+    fn pipeline(&mut self, table: &PipelineTable) -> Pipeline {
+        let default = Pipeline::default();
+        let at = KeyPath::of(&["pipeline"]);
+        let count = |given: Option<u32>, default: usize| {
+            given.and_then(|given| usize::try_from(given).ok()).unwrap_or(default)
+        };
+        Pipeline {
+            pending: count(table.pending, default.pending),
+            pending_per_conversation: count(table.pending_per_conversation, default.pending_per_conversation),
+            shutdown_grace: self
+                .time(&at.then("shutdown_grace"), table.shutdown_grace.as_deref())
+                .unwrap_or(default.shutdown_grace),
+        }
+    }
+
+    fn plugins_dir(&mut self, table: &HostTable) -> PathBuf {
+        let path = KeyPath::of(&["host", "plugins_dir"]);
+        let given = table.plugins_dir.as_deref().and_then(|folder| self.path(&path, folder));
+        given.unwrap_or_else(|| self.folder.join("plugins"))
+    }
+
+    fn cache_dir(&mut self, table: &HostTable, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+        if let Some(folder) = table.cache_dir.as_deref() {
+            return self.path(&KeyPath::of(&["host", "cache_dir"]), folder);
+        }
+        let from = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let base = from("XDG_CACHE_HOME")
+            .or_else(|| from("LOCALAPPDATA"))
+            .or_else(|| from("HOME").map(|home| home.join(".cache")))?;
+        Some(base.join("belfry"))
+    }
+
+    /// A path beside the config file.
+    fn path(&mut self, path: &KeyPath, text: &str) -> Option<PathBuf> {
+        if text.trim().is_empty() {
+            self.problem(path, "expected a path, found empty text", "leave the key out for the default");
+            return None;
+        }
+        self.warn_unexpanded(path, text);
+        Some(self.folder.join(text))
+    }
+
+    fn expanded(&mut self, path: &KeyPath, text: &str) -> Option<String> {
+        expand::expand(text, &self.sources).map_err(|failure| self.problem(path, failure.what, failure.mend)).ok()
+    }
+
+    fn warn_unexpanded(&mut self, path: &KeyPath, text: &str) {
+        if text.contains("${env:") || text.contains("${file:") {
+            self.warnings.push(self.document.problem(
+                path,
+                "`${…}` is left as it is here",
+                "it is expanded only in client_id, client_secret, api_base, oapi_base and proxy",
+            ));
+        }
+    }
+}
