@@ -1,0 +1,102 @@
+//! How a simulator is set up.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of a [`Simulator`](crate::Simulator). All durations are in *simulated* time: with
+/// [`speed`](Self::speed) 60 a duration of one minute passes in one second.
+#[derive(Debug, Clone)]
+pub struct SimulatorConfig {
+    /// Where to listen. The default, `127.0.0.1:0`, lets the system choose a free port.
+    pub bind: SocketAddr,
+    /// Which apps may register.
+    pub credentials: Credentials,
+    /// Simulated seconds per real second, above 0. Only durations are shortened; every time stamp the
+    /// simulator writes is the real wall clock, so that a peer's own clock agrees with it.
+    pub speed: f64,
+    /// How long a session webhook lives after the newest message of its conversation.
+    /// 90 minutes in all known captures.
+    pub webhook_ttl: Duration,
+    /// How long a registration's ticket may be used. 90 seconds in DingTalk's protocol text.
+    pub ticket_ttl: Duration,
+    /// When a push without an ack is sent again. About 60 s in the field.
+    pub redeliver_after: Duration,
+    /// How often a push is sent at most; after that it is given up (recorded as dropped). At least 1.
+    pub max_deliveries: u32,
+    /// Time between two `SYSTEM`/`ping` frames on a connection. 20 to 30 s in the field.
+    pub ping_every: Duration,
+    /// Time between a `disconnect` frame and the gateway closing that socket. 10 s in DingTalk's protocol text.
+    pub close_after_disconnect: Duration,
+    /// How many replies a session webhook takes per minute before errcode 130101. `None`: no limit.
+    pub webhook_per_minute: Option<u32>,
+    /// Whether a second reply with the same `msgUuid` on one session is answered with success but not
+    /// counted as a reply (it is recorded either way). Undocumented for session webhooks, hence off.
+    pub honour_msg_uuid: bool,
+    /// The records kept; beyond this or [`max_record_bytes`](Self::max_record_bytes) the oldest are forgotten,
+    /// which readers notice by the `missed` count of a page.
+    pub max_records: usize,
+    /// Approximate bytes of records kept.
+    pub max_record_bytes: usize,
+    /// Pushes kept until acked or given up. At the limit the oldest is given up (recorded as dropped).
+    pub max_pending: usize,
+    /// Frames waiting to be written to one socket. A push that finds the queue full is not sent; it is
+    /// tried again like one without an ack.
+    pub max_queued_frames: usize,
+    /// Sessions (conversations of an app) kept. At the limit the oldest is forgotten; its webhook answers 300001.
+    pub max_sessions: usize,
+    /// Sockets accepted at one time; further ones are closed at once.
+    pub max_sockets: usize,
+}
+
+impl Default for SimulatorConfig {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            credentials: Credentials::Any,
+            speed: 1.0,
+            webhook_ttl: Duration::from_secs(90 * 60),
+            ticket_ttl: Duration::from_secs(90),
+            redeliver_after: Duration::from_secs(60),
+            max_deliveries: 5,
+            ping_every: Duration::from_secs(25),
+            close_after_disconnect: Duration::from_secs(10),
+            webhook_per_minute: None,
+            honour_msg_uuid: false,
+            max_records: 200_000,
+            max_record_bytes: 64 << 20,
+            max_pending: 100_000,
+            max_queued_frames: 65_536,
+            max_sessions: 100_000,
+            max_sockets: 4_096,
+        }
+    }
+}
+
+/// Who may register and fetch a token.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// Every pair of a non-empty client id and a non-empty secret.
+    Any,
+    /// These apps only; another id or a wrong secret is answered with 401 `authFailed`. The first is the
+    /// app that a push without a client id goes to.
+    List(Vec<Credential>),
+}
+
+/// The id and secret of one app. They guard nothing but a simulator, so they are plain text here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Credential {
+    /// The app's ClientID (AppKey).
+    pub client_id: String,
+    /// The app's ClientSecret (AppSecret).
+    pub client_secret: String,
+}
+
+impl Credential {
+    /// A credential from its two parts.
+    pub fn new(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
+        Self { client_id: client_id.into(), client_secret: client_secret.into() }
+    }
+}

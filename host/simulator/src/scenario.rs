@@ -1,0 +1,1 @@
+//! One script that every bot must pass, whatever it is built on.
