@@ -81,11 +81,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Names the nearest key of this table, or a table that has a key of just this name, or all keys.
+    /// Names a table that has a key of just this name, or the nearest key of this table, or all its keys.
     fn unknown_mend(&self, name: &str, known: Vec<&str>) -> String {
-        if let Some(near) = nearest(name, known.iter().copied()) {
-            return format!("did you mean `{near}`?");
-        }
         let tables = self.root.get("properties").and_then(Value::as_object).into_iter().flatten();
         for (table, schema) in tables {
             let properties = self.follow(schema).get("properties");
@@ -93,7 +90,10 @@ impl<'a> Check<'a> {
                 return format!("`{name}` belongs in the table [{table}]");
             }
         }
-        format!("the keys here are {}", known.join(", "))
+        match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the keys here are {}", known.join(", ")),
+        }
     }
 
     fn number(&mut self, number: &DeInteger<'_>, schema: &Value, path: &KeyPath) {
@@ -165,7 +165,9 @@ fn found_words(value: &DeValue<'_>) -> &'static str {
 fn mend(schema: &Value, path: &KeyPath, found: &DeValue<'_>) -> String {
     match (kind(schema), found) {
         ("object", _) => format!("write it as a table: [{path}]"),
-        ("string", DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)) if schema.get("examples").is_none() => {
+        ("string", DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_))
+            if schema.get("examples").is_none() =>
+        {
             "put it in quotes".to_owned()
         }
         _ => example(schema, path),

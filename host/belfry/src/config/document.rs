@@ -88,8 +88,9 @@ impl<'i> Document<'i> {
                 at: error.span().map(|span| position(text, span.start)),
                 key: String::new(),
                 what: format!("this is not TOML: {}", error.message().replace('\n', ", ")),
-                mend: "text is written in quotes, tables as [name], lists as [a, b]; https://toml.io has it all"
-                    .to_owned(),
+                mend:
+                    "text is written in quotes, tables as [name], lists as [a, b]; https://toml.io has it all"
+                        .to_owned(),
             }
             .into_error(path)),
         }
@@ -127,7 +128,12 @@ impl<'i> Document<'i> {
     }
 
     /// A problem with the value at `path`.
-    pub(super) fn problem(&self, path: &KeyPath, what: impl Into<String>, mend: impl Into<String>) -> Problem {
+    pub(super) fn problem(
+        &self,
+        path: &KeyPath,
+        what: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Problem {
         Problem { at: self.locate(path), key: path.to_string(), what: what.into(), mend: mend.into() }
     }
 

@@ -48,7 +48,8 @@ impl Problem {
         }
         write!(f, ": {}", self.what)?;
         for line in self.mend.lines() {
-            write!(f, "\n    {line}")?;
+            let indent = if line.is_empty() { "" } else { "    " };
+            write!(f, "\n{indent}{line}")?;
         }
         Ok(())
     }

@@ -53,8 +53,12 @@ fn look_up(reference: &str, sources: &Sources<'_>) -> Result<String, Failure> {
         Some(("file", path)) if !path.is_empty() => from_file(path, sources),
         _ => Err(Failure {
             what: format!("`${{{reference}}}` is neither ${{env:NAME}} nor ${{file:PATH}}"),
-            mend: match reference.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !reference.is_empty() {
-                true => format!("for an environment variable write ${{env:{reference}}}; where ${{ itself is meant, $${{"),
+            mend: match reference.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && !reference.is_empty()
+            {
+                true => format!(
+                    "for an environment variable write ${{env:{reference}}}; where ${{ itself is meant, $${{"
+                ),
                 false => "where ${ itself is meant, write $${".to_owned(),
             },
         }),
@@ -81,8 +85,8 @@ fn from_file(path: &str, sources: &Sources<'_>) -> Result<String, Failure> {
     let shown = full.display();
     let failure = |what: String, mend: &str| Failure { what, mend: mend.to_owned() };
     let mut text = String::new();
-    let read = std::fs::File::open(&full)
-        .and_then(|file| file.take(LONGEST_FILE + 1).read_to_string(&mut text));
+    let read =
+        std::fs::File::open(&full).and_then(|file| file.take(LONGEST_FILE + 1).read_to_string(&mut text));
     if let Err(cause) = read {
         let mend = match cause.kind() {
             std::io::ErrorKind::NotFound => "create it; a relative path starts at the folder of this config",

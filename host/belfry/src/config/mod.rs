@@ -14,7 +14,7 @@ mod expand;
 pub mod file;
 mod resolve;
 mod schema;
-mod units;
+pub(crate) mod units;
 
 #[cfg(test)]
 mod tests;
@@ -104,8 +104,28 @@ pub enum Proxy {
     Environment,
     /// None, whatever the environment says.
     None,
-    /// This one. Secret because it may hold a password.
-    Url(SecretString),
+    /// This one.
+    Url(ProxyUrl),
+}
+
+/// The address of a proxy. It may hold a password, which `Debug` does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(Url);
+
+impl ProxyUrl {
+    /// The address, password included.
+    #[must_use]
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (host, port) =
+            (self.0.host_str().unwrap_or_default(), self.0.port_or_known_default().unwrap_or(80));
+        write!(f, "ProxyUrl({host}:{port})")
+    }
 }
 
 /// One `[plugins.NAME]` table.

@@ -12,11 +12,14 @@ use super::error::{ConfigError, Problem};
 use super::expand::{self, Sources};
 use super::file::{AppTable, ConfigFile, DingTalkTable, HostTable, LimitsTable, PipelineTable, PluginTable};
 use super::{
-    App, Config, DEFAULT_APP, DingTalk, Limits, Loaded, Log, MINIMAL, Pipeline, Plugin, Proxy, Transport, units,
+    App, Config, DEFAULT_APP, DingTalk, Limits, Loaded, Log, MINIMAL, Pipeline, Plugin, Proxy, ProxyUrl,
+    Transport, units,
 };
 
 const API_BASE: &str = "https://api.dingtalk.com";
 const OAPI_BASE: &str = "https://oapi.dingtalk.com";
+/// Components address their memory with 32 bits.
+const MOST_MEMORY: u64 = 4 << 30;
 const CHANNEL: [&str; 2] = ["channels_config", "dingtalk"];
 
 pub(super) fn resolve(
@@ -24,7 +27,8 @@ pub(super) fn resolve(
     file: ConfigFile,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, ConfigError> {
-    let folder = document.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        document.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut resolver = Resolver {
         document,
         folder,
@@ -111,7 +115,11 @@ impl Resolver<'_> {
             let path = at.then("apps").then(name.as_str());
             self.name(&path, &name);
             if name == DEFAULT_APP && has_plain {
-                self.problem(&path, "\"default\" is the app of the plain table", "give this one another name");
+                self.problem(
+                    &path,
+                    "\"default\" is the app of the plain table",
+                    "give this one another name",
+                );
                 continue;
             }
             tables.push((name, path, app));
@@ -161,7 +169,8 @@ impl Resolver<'_> {
             ));
         }
         let api_base = self.base(&at.then("api_base"), table.api_base.as_deref()).or_else(|| bases.0.clone());
-        let oapi_base = self.base(&at.then("oapi_base"), table.oapi_base.as_deref()).or_else(|| bases.1.clone());
+        let oapi_base =
+            self.base(&at.then("oapi_base"), table.oapi_base.as_deref()).or_else(|| bases.1.clone());
         Some(App {
             client_id: client_id?,
             client_secret: SecretString::from(client_secret?),
@@ -217,7 +226,7 @@ impl Resolver<'_> {
         }
         match Url::parse(value.trim()) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
-                Proxy::Url(SecretString::from(url.to_string()))
+                Proxy::Url(ProxyUrl(url))
             }
             Ok(url) if url.scheme().starts_with("socks") => {
                 self.problem(
@@ -287,7 +296,8 @@ impl Resolver<'_> {
     fn command(&mut self, path: &KeyPath, command: &str) {
         let mend = |fixed: &str| format!("write \"/{}\"", fixed.trim().trim_start_matches('/'));
         if !command.starts_with('/') || command.len() < 2 {
-            let mend = if command.trim_matches(['/', ' ']).is_empty() { String::new() } else { mend(command) };
+            let mend =
+                if command.trim_matches(['/', ' ']).is_empty() { String::new() } else { mend(command) };
             self.problem(path, "a command is a slash and a word, such as \"/todo\"", mend);
         } else if command.contains(char::is_whitespace) {
             let word: String = command.split_whitespace().collect::<Vec<_>>().join("-");
@@ -296,8 +306,12 @@ impl Resolver<'_> {
     }
 
     fn limits(&mut self, at: &KeyPath, table: &LimitsTable) -> Limits {
+        let memory = self.size(&at.then("memory"), table.memory.as_deref());
+        if memory.is_some_and(|bytes| bytes > MOST_MEMORY) {
+            self.problem(&at.then("memory"), "a plugin has at most 4GiB of memory", "");
+        }
         Limits {
-            memory: self.size(&at.then("memory"), table.memory.as_deref()),
+            memory,
             cpu: self.time(&at.then("cpu"), table.cpu.as_deref()),
             deadline: self.time(&at.then("deadline"), table.deadline.as_deref()),
             host_bytes: self.size(&at.then("host_bytes"), table.host_bytes.as_deref()),
@@ -357,7 +371,9 @@ impl Resolver<'_> {
     }
 
     fn expanded(&mut self, path: &KeyPath, text: &str) -> Option<String> {
-        expand::expand(text, &self.sources).map_err(|failure| self.problem(path, failure.what, failure.mend)).ok()
+        expand::expand(text, &self.sources)
+            .map_err(|failure| self.problem(path, failure.what, failure.mend))
+            .ok()
     }
 
     fn warn_unexpanded(&mut self, path: &KeyPath, text: &str) {

@@ -1,0 +1,294 @@
+//! What an operator reads for each mistake, and what a good file becomes.
+
+use std::path::Path;
+
+use secrecy::ExposeSecret as _;
+
+use super::*;
+
+const GOOD: &str = r#"
+[channels_config.dingtalk]
+client_id = "dingone"
+client_secret = "${env:SECRET}"
+allowed_users = ["manager1234"]
+"#;
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "SECRET" => Some("s3cret".to_owned()),
+        "EMPTY" => Some(String::new()),
+        "HOME" => Some("/home/op".to_owned()),
+        _ => None,
+    }
+}
+
+fn good(text: &str) -> Loaded {
+    parse(Path::new("/etc/belfry/belfry.toml"), text, &env).unwrap()
+}
+
+/// The message for `text`; it must not hold a value that could be a secret.
+fn refusal(text: &str) -> String {
+    let error = parse(Path::new("belfry.toml"), text, &env).unwrap_err();
+    let message = error.to_string();
+    assert!(!message.contains("s3cret"), "{message}");
+    assert!(!format!("{error:?}").contains("s3cret"));
+    message
+}
+
+#[test]
+fn the_minimal_file_is_valid() {
+    let env = |name: &str| (name == "DINGTALK_CLIENT_SECRET").then(|| "x".to_owned());
+    let loaded = parse(Path::new("belfry.toml"), MINIMAL, &env).unwrap();
+    assert_eq!(loaded.warnings, []);
+    assert!(loaded.config.dingtalk.apps.contains_key(DEFAULT_APP));
+}
+
+#[test]
+fn defaults() {
+    let Loaded { config, warnings, .. } = good(GOOD);
+    assert_eq!(warnings, []);
+    let app = &config.dingtalk.apps[DEFAULT_APP];
+    assert_eq!(app.client_secret.expose_secret(), "s3cret");
+    assert_eq!(app.api_base.as_str(), "https://api.dingtalk.com/");
+    assert_eq!(app.oapi_base.as_str(), "https://oapi.dingtalk.com/");
+    assert_eq!((&app.plugins, &app.denied_reply), (&None, &None));
+    assert!(matches!(config.dingtalk.transport.proxy, Proxy::Environment));
+    assert_eq!(config.plugins_dir, Path::new("/etc/belfry/plugins"));
+    assert_eq!(config.cache_dir.as_deref(), Some(Path::new("/home/op/.cache/belfry")));
+    assert_eq!(config.pipeline, Pipeline::default());
+    assert_eq!(config.log, Log { format: LogFormat::Human, level: LogLevel::Info });
+}
+
+#[test]
+fn everything_set() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("secrets")).unwrap();
+    std::fs::write(folder.path().join("secrets/sales"), "from-file\r\n").unwrap();
+    let text = r#"
+        [channels_config.dingtalk]
+        api_base = "http://127.0.0.1:8080"
+        ca_file = "ca.pem"
+        proxy = "http://user:${env:SECRET}@proxy:8080"
+        no_proxy = [".internal"]
+
+        [channels_config.dingtalk.apps.sales]
+        client_id = "dingsales"
+        client_secret = "${file:secrets/sales}"
+        allowed_users = ["*"]
+        plugins = ["todo"]
+        denied_reply = "no"
+
+        [channels_config.dingtalk.apps.hr]
+        client_id = "dinghr"
+        client_secret = "$${plain}"
+        api_base = "https://api.dingtalk.io"
+
+        [plugins.todo]
+        commands = ["/todo", "/待办"]
+        order = -5
+        config = { greeting = "hello ${name}" }
+        limits = { memory = "32MiB", cpu = "250ms", deadline = "1m", host_bytes = "1MB", output = "20000B", log_bytes = "4KiB" }
+
+        [plugins.other]
+        path = "/opt/other.wasm"
+        description = "does other things"
+
+        [host]
+        plugins_dir = "drop"
+        cache_dir = "cache"
+
+        [pipeline]
+        pending = 1_000
+        pending_per_conversation = 10
+        shutdown_grace = "5s"
+
+        [log]
+        format = "json"
+        level = "debug"
+    "#;
+    let path = folder.path().join("belfry.toml");
+    std::fs::write(&path, text).unwrap();
+    let Loaded { config, warnings, .. } = load_with(&path, &env).unwrap();
+
+    assert_eq!(config.dingtalk.apps.keys().collect::<Vec<_>>(), ["hr", "sales"]);
+    let sales = &config.dingtalk.apps["sales"];
+    assert_eq!(sales.client_secret.expose_secret(), "from-file");
+    assert_eq!(sales.api_base.as_str(), "http://127.0.0.1:8080/");
+    assert_eq!(sales.plugins.as_deref(), Some(&["todo".to_owned()][..]));
+    let hr = &config.dingtalk.apps["hr"];
+    assert_eq!(hr.client_secret.expose_secret(), "${plain}");
+    assert_eq!(hr.api_base.as_str(), "https://api.dingtalk.io/");
+    let Proxy::Url(proxy) = &config.dingtalk.transport.proxy else { panic!() };
+    assert_eq!(proxy.expose().as_str(), "http://user:s3cret@proxy:8080/");
+    assert_eq!(config.dingtalk.transport.ca_file, Some(folder.path().join("ca.pem")));
+
+    assert_eq!(config.plugins.len(), 2);
+    let todo = &config.plugins[1];
+    assert_eq!(todo.path, folder.path().join("drop/todo.wasm"));
+    assert_eq!(todo.config["greeting"], "hello ${name}");
+    assert_eq!(
+        todo.limits,
+        Limits {
+            memory: Some(32 << 20),
+            cpu: Some(Duration::from_millis(250)),
+            deadline: Some(Duration::from_secs(60)),
+            host_bytes: Some(1_000_000),
+            output: Some(20_000),
+            log_bytes: Some(4096),
+        }
+    );
+    assert_eq!(config.plugins[0].path, Path::new("/opt/other.wasm"));
+    assert_eq!(config.cache_dir, Some(folder.path().join("cache")));
+    assert_eq!(config.pipeline.pending, 1_000);
+    assert_eq!(config.log, Log { format: LogFormat::Json, level: LogLevel::Debug });
+    assert_eq!(warnings.len(), 1, "the empty allow-list of hr: {warnings:?}");
+    assert!(!format!("{config:?}").contains("s3cret"));
+}
+
+#[test]
+fn the_schema_file_is_current() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/host/belfry/belfry.schema.json");
+    let written = std::fs::read_to_string(file).unwrap_or_default().replace("\r\n", "\n");
+    assert!(written == schema(), "host/belfry/belfry.schema.json is old: run `cargo xtask schemas`");
+}
+
+#[test]
+fn the_schema_knows_no_null() {
+    assert!(!schema().contains("null"), "TOML has no null");
+}
+
+/// Whole files.
+const FILES: &[(&str, &str)] = &[
+    ("empty file", ""),
+    ("not toml", "[channels_config.dingtalk]\nclient_id = dingone\n"),
+    ("unclosed text", "[channels_config.dingtalk]\nclient_secret = \"s3cret\n"),
+    ("key twice", "[log]\nformat = \"json\"\nformat = \"json\"\n"),
+    ("table twice", "[log]\nlevel = \"info\"\n[log]\nformat = \"json\"\n"),
+    ("unknown key", "[channels_config.dingtalk]\nclientid = \"dingone\"\nclient_secret = \"x\"\n"),
+    ("unknown key far off", "[channels_config.dingtalk]\nzzz = 1\n"),
+    ("unknown table", "[chanels_config.dingtalk]\nclient_id = \"dingone\"\n"),
+    ("unknown channel", "[channels_config.telegram]\ntoken = \"x\"\n"),
+    ("key in wrong table", "plugins_dir = \"x\"\n"),
+    (
+        "several at once",
+        "[channels_config.dingtalk]\nclient_id = 5\nclient_secret = [\"s3cret\"]\nallowed_users = \"*\"\nmention_only = true\n[pipeline]\npending = \"many\"\n",
+    ),
+    ("secret missing", "[channels_config.dingtalk]\nclient_id = \"dingone\"\n"),
+    ("secret empty", "[channels_config.dingtalk]\nclient_id = \"dingone\"\nclient_secret = \" \"\n"),
+    (
+        "secret variable not set",
+        "[channels_config.dingtalk]\nclient_id = \"dingone\"\nclient_secret = \"${env:NOT_SET}\"\n",
+    ),
+    (
+        "secret variable empty",
+        "[channels_config.dingtalk]\nclient_id = \"dingone\"\nclient_secret = \"${env:EMPTY}\"\n",
+    ),
+    (
+        "secret file missing",
+        "[channels_config.dingtalk]\nclient_id = \"dingone\"\nclient_secret = \"${file:no/such/file}\"\n",
+    ),
+    (
+        "secret reference without kind",
+        "[channels_config.dingtalk]\nclient_id = \"dingone\"\nclient_secret = \"${SECRET}\"\n",
+    ),
+    (
+        "secret reference unclosed",
+        "[channels_config.dingtalk]\nclient_id = \"dingone\"\nclient_secret = \"${env:SECRET\"\n",
+    ),
+    ("client id with space", "[channels_config.dingtalk]\nclient_id = \"ding one\"\nclient_secret = \"x\"\n"),
+    ("app without id", "[channels_config.dingtalk.apps.sales]\nclient_secret = \"x\"\n"),
+    ("allow list without app", "[channels_config.dingtalk]\nallowed_users = [\"*\"]\n"),
+    ("table is text", "channels_config = \"dingtalk\"\n"),
+];
+
+/// Added to a good file whose last table is `[channels_config.dingtalk]`.
+const ADDED: &[(&str, &str)] = &[
+    (
+        "same client id",
+        "[channels_config.dingtalk.apps.two]\nclient_id = \"dingone\"\nclient_secret = \"x\"\nallowed_users = [\"*\"]\n",
+    ),
+    (
+        "app named default",
+        "[channels_config.dingtalk.apps.default]\nclient_id = \"dingtwo\"\nclient_secret = \"x\"\n",
+    ),
+    (
+        "app name with space",
+        "[channels_config.dingtalk.apps.\"the sales\"]\nclient_id = \"dingtwo\"\nclient_secret = \"x\"\n",
+    ),
+    ("base not a url", "api_base = \"api.dingtalk.io\"\n"),
+    ("base of another scheme", "api_base = \"ftp://api.dingtalk.io\"\n"),
+    ("base with password", "oapi_base = \"https://me:s3cret@oapi.dingtalk.io\"\n"),
+    ("proxy not a url", "proxy = \"proxy.example.com\"\n"),
+    ("proxy socks", "proxy = \"socks5://127.0.0.1:1080\"\n"),
+    ("no proxy without proxy", "no_proxy = [\"a\"]\n"),
+    (
+        "command twice",
+        "[plugins.todo]\ncommands = [\"/todo\"]\n[plugins.tasks]\ncommands = [\"/list\", \"/todo\"]\n",
+    ),
+    ("command twice in one", "[plugins.todo]\ncommands = [\"/todo\", \"/todo\"]\n"),
+    ("command without slash", "[plugins.todo]\ncommands = [\"todo\"]\n"),
+    ("command with space", "[plugins.todo]\ncommands = [\"/to do\"]\n"),
+    ("command only slash", "[plugins.todo]\ncommands = [\"/\"]\n"),
+    ("plugin unknown key", "[plugins.todo]\ncommand = [\"/todo\"]\n"),
+    ("plugin config not text", "[plugins.todo]\nconfig = { retries = 3 }\n"),
+    ("plugin name", "[plugins.\"to/do\"]\n"),
+    ("plugin path empty", "[plugins.todo]\npath = \"\"\n"),
+    ("plugin order too large", "[plugins.todo]\norder = 3_000_000_000\n"),
+    ("limit without unit", "[plugins.todo]\nlimits = { memory = \"64\" }\n"),
+    ("limit as number", "[plugins.todo]\nlimits = { memory = 67108864 }\n"),
+    ("limit zero", "[plugins.todo]\nlimits = { cpu = \"0ms\" }\n"),
+    ("limit above what can be addressed", "[plugins.todo]\nlimits = { memory = \"5GiB\" }\n"),
+    ("limit unknown", "[plugins.todo]\nlimits = { ram = \"64MiB\" }\n"),
+    ("pipeline zero", "[pipeline]\npending = 0\n"),
+    ("pipeline time", "[pipeline]\nshutdown_grace = \"soon\"\n"),
+    ("log format", "[log]\nformat = \"jsn\"\n"),
+    ("log level number", "[log]\nlevel = 3\n"),
+    ("later table", "[journal]\npath = \"belfry.journal\"\n"),
+];
+
+/// One page of all cases: what is written, and what is said about it.
+fn page(cases: &[(&str, &str)], before: &str) -> String {
+    let case = |(name, text): &(&str, &str)| {
+        format!("## {name}\n\n{}\n\n{}\n", text.trim(), refusal(&format!("{before}{text}")))
+    };
+    cases.iter().map(case).collect::<Vec<_>>().join("\n")
+}
+
+fn snapshot(name: &str, shown: &str) {
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, shown);
+    });
+}
+
+#[test]
+fn refused_files() {
+    snapshot("refused_files", &page(FILES, ""));
+}
+
+#[test]
+fn refused_additions() {
+    snapshot("refused_additions", &page(ADDED, GOOD));
+}
+
+#[test]
+fn no_file() {
+    let error = load(Path::new("no-such-belfry.toml")).unwrap_err();
+    snapshot("no_file", &error.to_string());
+}
+
+#[test]
+fn not_utf8() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("belfry.toml");
+    std::fs::write(&path, b"[log]\n# \xb0\xa1\n").unwrap();
+    let error = load(&path).unwrap_err().to_string();
+    snapshot("not_utf8", &error.replace(path.to_str().unwrap(), "belfry.toml"));
+}
+
+#[test]
+fn a_reference_where_nothing_is_expanded_is_a_warning() {
+    let loaded = good(&format!("{GOOD}[plugins.todo]\nconfig = {{ key = \"${{env:SECRET}}\" }}\n"));
+    assert_eq!(loaded.config.plugins[0].config["key"], "${env:SECRET}");
+    let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
+    snapshot("not_expanded", &warning.display(&loaded.path).to_string());
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Reads a size in bytes: `512B`, `64KiB`, `64MiB`, `1GiB`, or decimal `KB`, `MB`, `GB`.
 ///
 /// The error is a fragment that names what was expected.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     const EXPECTED: &str = r#"a whole number with B, KiB, MiB or GiB, such as "64MiB""#;
     let (number, unit) = split(text).ok_or(EXPECTED)?;
     let factor: u64 = match unit {
@@ -27,7 +27,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 /// Reads a time: `500ms`, `2s`, `5m` or `1h`, at most a year.
 ///
 /// The error is a fragment that names what was expected.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     const EXPECTED: &str = r#"a whole number with ms, s, m or h, such as "500ms" or "2s""#;
     const YEAR_MS: u64 = 365 * 24 * 3_600_000;
     let (number, unit) = split(text).ok_or(EXPECTED)?;
