@@ -1,0 +1,63 @@
+use std::time::Duration;
+
+use belfry_dingtalk::{AppConfig, StreamSettings, Transport};
+
+/// What a [`Pipeline`](crate::Pipeline) runs on.
+#[derive(Debug, Clone)]
+pub struct PipelineConfig {
+    /// The apps. Nothing that is keyed by a message or a conversation is shared between them.
+    pub apps: Vec<AppSettings>,
+    /// How DingTalk is reached.
+    pub transport: Transport,
+    /// Times and bounds of each app's connection.
+    pub stream: StreamSettings,
+    /// Times and bounds of the path itself.
+    pub limits: PipelineLimits,
+}
+
+/// One DingTalk app (robot).
+#[derive(Debug, Clone)]
+pub struct AppSettings {
+    /// Its name in the config, logs and `message.app`.
+    pub name: String,
+    /// Its credentials and bases.
+    pub dingtalk: AppConfig,
+    /// The staff ids that may talk to it. Empty: nobody. `*`: everybody, external people too.
+    pub allowed_users: Vec<String>,
+    /// The plugins it asks; none: all that are loaded.
+    pub plugins: Option<Vec<String>>,
+    /// What somebody who is not allowed is told, once, in a private chat. None: nothing.
+    pub denied_reply: Option<String>,
+}
+
+/// Times and bounds of the path.
+#[derive(Debug, Clone, Copy)]
+pub struct PipelineLimits {
+    /// Events of one app on their way into the journal. Beyond it no push is taken; what is not taken is not
+    /// acknowledged. Default 64.
+    pub appending: usize,
+    /// How long a handler that fails temporarily may hold its conversation back. Default 30 s.
+    pub handle_within: Duration,
+    /// How long a reply may take to arrive. Default 30 min.
+    pub deliver_within: Duration,
+    /// The longest pause between two tries of a handler or a delivery. Default 60 s.
+    pub longest_pause: Duration,
+    /// Replies to one message; a plugin that returns more fails. Default 100.
+    pub replies: usize,
+    /// People per app who are remembered as told that they are not allowed; beyond it nobody else is told.
+    /// Default 10 000.
+    pub denied_told: usize,
+}
+
+impl Default for PipelineLimits {
+    fn default() -> Self {
+        Self {
+            appending: 64,
+            handle_within: Duration::from_secs(30),
+            deliver_within: Duration::from_secs(30 * 60),
+            longest_pause: Duration::from_secs(60),
+            replies: 100,
+            denied_told: 10_000,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A reply on its way, with its retries and its own clock.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use belfry_dingtalk::{Advice, SendError, SessionWebhook};
+use belfry_journal::{DeadLetter, Position, Record};
+use tokio::time::Instant;
+use tracing::{debug, error, warn};
+
+use crate::path::App;
+
+/// A reply that is to arrive.
+pub(crate) struct Delivery {
+    pub(crate) app: Arc<App>,
+    /// The event it answers.
+    pub(crate) event: Position,
+    /// Its place among the replies to that event.
+    pub(crate) index: u32,
+    /// Where the conversation can be reached; fixed when the message came.
+    pub(crate) webhook: Option<Arc<SessionWebhook>>,
+    /// The message as it goes out. Every try sends the same bytes.
+    pub(crate) body: String,
+    /// When it was written; its time to arrive counts from here.
+    pub(crate) created: Instant,
+}
+
+impl Delivery {
+    /// Sends it until it arrives, cannot arrive, or its time is up.
+    pub(crate) async fn deliver(self) {
+        let limits = self.app.limits;
+        let until = self.created + limits.deliver_within;
+        let mut pauses = pauses(limits.longest_pause);
+        let mut attempts = 0;
+        let Some(webhook) = self.webhook.clone() else {
+            return self.give_up(attempts, "the message brought no session webhook to answer through");
+        };
+        loop {
+            attempts += 1;
+            let failure = match self.app.webhooks.send_body(&webhook, self.body.clone(), None).await {
+                Ok(()) => return self.arrived(attempts),
+                Err(failure) => failure,
+            };
+            let pause = match failure.advice {
+                Advice::Retry => pauses.next().unwrap_or(limits.longest_pause),
+                Advice::Wait(pause) => pause,
+                Advice::GiveUp | Advice::Expired => return self.give_up(attempts, &failure.to_string()),
+            };
+            if Instant::now() + pause >= until {
+                return self.give_up(attempts, &failure.to_string());
+            }
+            self.tell_retry(attempts, &failure, pause);
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn arrived(&self, attempts: u32) {
+        self.app.counting.delivered.add();
+        debug!(app = self.app.name(), event = self.event.0, index = self.index, attempts, "a reply arrived");
+        self.app.record(Record::Delivered { event: self.event, index: self.index });
+    }
+
+    fn tell_retry(&self, attempts: u32, failure: &SendError, pause: Duration) {
+        let (event, index) = (self.event.0, self.index);
+        warn!(app = self.app.name(), event, index, attempts, %failure, ?pause, "a reply will be sent again");
+    }
+
+    fn give_up(&self, attempts: u32, reason: &str) {
+        self.app.counting.undelivered.add();
+        let (event, index) = (self.event.0, self.index);
+        error!(app = self.app.name(), event, index, attempts, reason, "a reply did not arrive");
+        self.app.record(Record::Dead(DeadLetter {
+            event: self.event,
+            delivery: Some(self.index),
+            reason: reason.to_owned(),
+            attempts,
+        }));
+    }
+}
+
+/// Growing pauses between tries, from about a second to `longest`, each with some chance in it.
+pub(crate) fn pauses(longest: Duration) -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_secs(1).min(longest))
+        .with_max_delay(longest)
+        .with_factor(2.0)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_do_not_end() {
+        let longest = Duration::from_secs(8);
+        let pauses: Vec<Duration> = pauses(longest).take(50).collect();
+        assert_eq!(pauses.len(), 50);
+        assert!(
+            pauses.iter().all(|pause| *pause >= Duration::from_secs(1) && *pause <= 2 * longest),
+            "{pauses:?}"
+        );
+        assert!(pauses[49] >= longest);
+    }
+}

@@ -1,0 +1,484 @@
+//! The path of a message, from the push to the end of its replies.
+
+use std::{sync::Arc, time::Duration};
+
+use belfry_dingtalk::{
+    AckHandle, BotMessage, ConnectionState, OutMessage, Push, SessionWebhook, StreamClient, StreamStats,
+    Topic, WebhookClient, WebhookPolicy, redacted_raw,
+};
+use belfry_journal::{Appended, Completion, DeadLetter, Journal, JournalError, NewEvent, Position, Record};
+use belfry_plugin_host::{CallContext, CallError, Plugins, types};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::FuturesOrdered};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    AppSettings, Counters, PipelineConfig, PipelineLimits,
+    admission::{Admission, Verdict},
+    counters::Counting,
+    delivery::{Delivery, pauses},
+    lanes::Lanes,
+    message, reply,
+    routing::Router,
+};
+
+/// The running path of all apps. Dropping it closes the connections without a word; [`shutdown`](Self::shutdown) is
+/// the polite end.
+pub struct Pipeline {
+    apps: Vec<RunningApp>,
+    journal: Arc<dyn Journal>,
+    /// Every lane. Closing and waiting for it means: all that was taken is done.
+    tasks: TaskTracker,
+    /// Follow the plugins and the connections; ended with the pipeline.
+    watchers: Vec<JoinHandle<()>>,
+}
+
+/// What a shutdown could not finish in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Events that were not handled.
+    pub events: usize,
+    /// Replies that did not arrive.
+    pub deliveries: usize,
+}
+
+struct RunningApp {
+    app: Arc<App>,
+    client: StreamClient,
+    source: JoinHandle<()>,
+}
+
+/// One app: everything that must not be shared with another.
+pub(crate) struct App {
+    name: String,
+    client_id: String,
+    admission: Admission,
+    router: Router,
+    pub(crate) webhooks: WebhookClient,
+    pub(crate) counting: Counting,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) limits: PipelineLimits,
+    handling: Arc<Lanes<Work>>,
+    delivering: Arc<Lanes<Delivery>>,
+}
+
+/// A message in the journal that is to be handled.
+struct Work {
+    app: Arc<App>,
+    position: Position,
+    /// The conversation: its lane.
+    lane: Arc<str>,
+    message: Arc<types::Message>,
+    webhook: Option<Arc<SessionWebhook>>,
+    /// What is answered without asking a plugin.
+    answer: Option<String>,
+}
+
+/// What the plugins made of a message.
+enum Answer {
+    Handled { plugin: String, replies: Vec<types::Reply> },
+    Unclaimed,
+}
+
+/// A plugin's failure.
+struct Failure {
+    plugin: String,
+    generation: u64,
+    error: CallError,
+}
+
+impl Pipeline {
+    /// Connects every app and runs until [`shutdown`](Self::shutdown). Needs a tokio runtime.
+    pub fn start(config: PipelineConfig, plugins: Arc<Plugins>, journal: Arc<dyn Journal>) -> Self {
+        let tasks = TaskTracker::new();
+        let mut watchers = Vec::new();
+        let apps = config
+            .apps
+            .iter()
+            .map(|settings| {
+                let app = Arc::new(App::new(settings, &config, plugins.clone(), journal.clone(), &tasks));
+                if app.admission.denies_all() {
+                    warn!(
+                        app = app.name,
+                        "allowed_users is empty: every message is refused; \"*\" lets everybody in"
+                    );
+                }
+                let (subscribe, subscriptions) = watch::channel(app.router.subscriptions());
+                let (client, pushes) = StreamClient::spawn(
+                    settings.dingtalk.clone(),
+                    config.transport.clone(),
+                    config.stream.clone(),
+                    subscriptions,
+                );
+                watchers.push(tokio::spawn(app.clone().follow_plugins(plugins.changed(), subscribe)));
+                watchers.push(tokio::spawn(tell_connection(app.name.clone(), client.state())));
+                let source = tokio::spawn(app.clone().take(pushes));
+                RunningApp { app, client, source }
+            })
+            .collect();
+        Self { apps, journal, tasks, watchers }
+    }
+
+    /// The connection of the app called `name`, to watch.
+    pub fn connection(&self, name: &str) -> Option<watch::Receiver<ConnectionState>> {
+        self.app(name).map(|running| running.client.state())
+    }
+
+    /// What the connection of the app called `name` did.
+    pub fn connection_stats(&self, name: &str) -> Option<StreamStats> {
+        self.app(name).map(|running| running.client.stats())
+    }
+
+    /// What became of the messages of the app called `name`.
+    pub fn counters(&self, name: &str) -> Option<Counters> {
+        self.app(name).map(|running| running.app.counting.read())
+    }
+
+    fn app(&self, name: &str) -> Option<&RunningApp> {
+        self.apps.iter().find(|running| running.app.name == name)
+    }
+
+    /// Takes nothing more, lets acks leave and closes the sockets; then lets handlers and replies finish, all within
+    /// `grace`. What is left after that is told, and ends with the runtime.
+    pub async fn shutdown(self, grace: Duration) -> Left {
+        let until = Instant::now() + grace;
+        let mut sources = Vec::new();
+        let mut clients = Vec::new();
+        for running in self.apps {
+            clients.push(tokio::spawn(running.client.stop(grace)));
+            sources.push(running.source);
+        }
+        for ending in clients.into_iter().chain(sources) {
+            let _ = timeout_at(until, ending).await;
+        }
+        self.tasks.close();
+        let _ = timeout_at(until, self.tasks.wait()).await;
+        for watcher in self.watchers {
+            watcher.abort();
+        }
+        let left = self.journal.stats();
+        Left { events: left.pending_events, deliveries: left.pending_deliveries }
+    }
+}
+
+impl App {
+    fn new(
+        settings: &AppSettings,
+        config: &PipelineConfig,
+        plugins: Arc<Plugins>,
+        journal: Arc<dyn Journal>,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let limits = config.limits;
+        let allowed = &settings.allowed_users;
+        Self {
+            name: settings.name.clone(),
+            client_id: settings.dingtalk.client_id.clone(),
+            admission: Admission::new(allowed, settings.denied_reply.clone(), limits.denied_told),
+            router: Router::new(plugins, settings.plugins.clone()),
+            webhooks: WebhookClient::new(&config.transport, WebhookPolicy::for_app(&settings.dingtalk)),
+            counting: Counting::default(),
+            journal,
+            limits,
+            handling: Lanes::new(tasks.clone(), |work: Work| work.app.clone().handle(work)),
+            delivering: Lanes::new(tasks.clone(), |delivery: Delivery| delivery.deliver()),
+        }
+    }
+
+    /// Takes the pushes of the connection until it ends. The journal is written to for several at a time, and they
+    /// leave it in the order in which they came.
+    async fn take(self: Arc<Self>, mut pushes: mpsc::Receiver<Push>) {
+        let mut appending = FuturesOrdered::new();
+        let mut open = true;
+        loop {
+            tokio::select! {
+                biased;
+                Some((ack, work, appended)) = appending.next() => self.stored(ack, work, appended),
+                push = pushes.recv(), if open && appending.len() < self.limits.appending => match push {
+                    Some(push) => if let Some((ack, work, event)) = self.receive(push) {
+                        let journal = self.journal.clone();
+                        appending.push_back(async move { (ack, work, journal.append(event).await) });
+                    },
+                    None => open = false,
+                },
+                else => break,
+            }
+        }
+    }
+
+    /// Reads a push and decides whether it goes on. What does not is acknowledged here, so that it never comes again.
+    fn receive(self: &Arc<Self>, push: Push) -> Option<(AckHandle, Work, NewEvent)> {
+        if !matches!(push.topic, Topic::BotMessage | Topic::Delegate) {
+            push.ack.error(404, "no handler");
+            return None;
+        }
+        let parsed = match BotMessage::parse(&push.data) {
+            Ok(parsed) => parsed,
+            Err(problem) => {
+                self.counting.unreadable.add();
+                warn!(app = self.name, message_id = push.headers.message_id, %problem, "a message is left out");
+                push.ack.success();
+                return None;
+            }
+        };
+        let answer = match self.admission.judge(&parsed) {
+            Verdict::Admit => None,
+            Verdict::Deny { answer } => {
+                self.counting.denied.add();
+                let sender = parsed.sender.staff_id.as_deref().unwrap_or("(no staff id)");
+                info!(app = self.name, sender, "a message is refused: the sender is not in allowed_users");
+                if answer.is_none() {
+                    push.ack.success();
+                    return None;
+                }
+                answer
+            }
+            Verdict::Empty => {
+                self.counting.empty.add();
+                push.ack.success();
+                return None;
+            }
+            Verdict::OverQuota { message } => {
+                if self.counting.over_quota.add().is_power_of_two() {
+                    error!(
+                        app = self.name,
+                        dingtalk = message,
+                        "the organisation's monthly quota of Stream pushes is used up (20001): messages come without \
+                         content and cannot be answered; buy more or wait for the next month"
+                    );
+                }
+                push.ack.success();
+                return None;
+            }
+        };
+        Some(self.prepare(push, parsed, answer))
+    }
+
+    /// The event for the journal, and the work that follows when it is there.
+    fn prepare(
+        self: &Arc<Self>,
+        push: Push,
+        parsed: BotMessage,
+        answer: Option<String>,
+    ) -> (AckHandle, Work, NewEvent) {
+        let raw = redacted_raw(&push.data);
+        let id = parsed.msg_id.clone().unwrap_or_else(|| push.headers.message_id.clone());
+        let webhook = parsed.webhook.clone();
+        let event = NewEvent {
+            key: format!("{}/{}", self.client_id, parsed.conversation.id),
+            // A redelivery has a new frame id; the same message reaches every robot it mentions under one `msgId`.
+            dedupe: vec![
+                format!("{}/msg/{id}", self.client_id),
+                format!("{}/frame/{}", self.client_id, push.headers.message_id),
+            ],
+            payload: message::to_event(&self.name, &id, &parsed, &raw).to_json().into(),
+            private: webhook.as_ref().map_or_else(Bytes::new, |webhook| webhook.expose().to_owned().into()),
+        };
+        let work = Work {
+            app: self.clone(),
+            position: Position(0),
+            lane: parsed.conversation.id.as_str().into(),
+            message: Arc::new(message::to_plugin(&self.name, &id, parsed, raw)),
+            webhook: webhook.map(Arc::new),
+            answer,
+        };
+        (push.ack, work, event)
+    }
+
+    /// The journal has answered: now, and not before, the gateway is told.
+    fn stored(&self, ack: AckHandle, mut work: Work, appended: Result<Appended, JournalError>) {
+        match appended {
+            Ok(Appended::New(position)) => {
+                ack.success();
+                self.counting.received.add();
+                work.position = position;
+                self.handling.push(work.lane.clone(), work);
+            }
+            Ok(Appended::Duplicate) => {
+                ack.success();
+                self.counting.duplicates.add();
+                debug!(app = self.name, message = work.message.id, "a repeated message is dropped");
+            }
+            Err(problem) => {
+                error!(app = self.name, message = work.message.id, %problem, "a message could not be stored; DingTalk will send it again");
+                ack.error(500, "not stored");
+            }
+        }
+    }
+
+    /// Has the message handled, again and again while that fails for a while only, but not so long that it holds its
+    /// conversation back for more than `handle_within`.
+    async fn handle(self: Arc<Self>, mut work: Work) {
+        if let Some(answer) = work.answer.take() {
+            self.complete(work, vec![OutMessage::text(answer)]);
+            return;
+        }
+        let until = Instant::now() + self.limits.handle_within;
+        let mut pauses = pauses(self.limits.longest_pause);
+        loop {
+            let failure = match self.ask_plugins(&work.message).await {
+                Ok(answer) => return self.answered(work, answer),
+                Err(failure) => failure,
+            };
+            let pause = pauses.next().unwrap_or(self.limits.longest_pause);
+            if !failure.error.is_temporary() || Instant::now() + pause >= until {
+                return self.fail(&work, &failure);
+            }
+            warn!(
+                app = self.name,
+                plugin = failure.plugin,
+                message = work.message.id,
+                attempt = work.message.attempt,
+                reason = failure.error.reason(),
+                "a message will be tried again"
+            );
+            self.counting.retries.add();
+            tokio::time::sleep(pause).await;
+            Arc::make_mut(&mut work.message).attempt += 1;
+        }
+    }
+
+    /// Asks one plugin after the other until one does not pass.
+    async fn ask_plugins(&self, message: &Arc<types::Message>) -> Result<Answer, Failure> {
+        let table = self.router.table();
+        let context = CallContext { plugins: table.infos.clone() };
+        for plugin in table.asked_about(message) {
+            let failed =
+                |error| Failure { plugin: plugin.name().to_owned(), generation: table.generation(), error };
+            match plugin.on_message(message.clone(), &context).await.map_err(failed)? {
+                types::Outcome::Pass => {}
+                types::Outcome::Reply(replies) if replies.len() > self.limits.replies => {
+                    let reason = format!(
+                        "plugin `{}` returned {} replies to one message; {} is the most",
+                        plugin.name(),
+                        replies.len(),
+                        self.limits.replies
+                    );
+                    return Err(failed(CallError::Permanent(reason)));
+                }
+                types::Outcome::Reply(replies) => {
+                    return Ok(Answer::Handled { plugin: plugin.name().to_owned(), replies });
+                }
+            }
+        }
+        Ok(Answer::Unclaimed)
+    }
+
+    fn answered(&self, work: Work, answer: Answer) {
+        match answer {
+            Answer::Handled { plugin, replies } => {
+                self.counting.handled.add();
+                debug!(
+                    app = self.name,
+                    plugin,
+                    message = work.message.id,
+                    replies = replies.len(),
+                    "handled"
+                );
+                let private = work.message.conversation.kind == types::ConversationKind::Private;
+                let messages = reply::to_messages(replies, private, &plugin);
+                self.complete(work, messages);
+            }
+            Answer::Unclaimed => {
+                self.counting.unclaimed.add();
+                debug!(app = self.name, message = work.message.id, "no plugin took the message");
+                self.complete(work, Vec::new());
+            }
+        }
+    }
+
+    /// Writes what came of the message as one record, and sets the replies on their way.
+    fn complete(&self, work: Work, messages: Vec<OutMessage>) {
+        let bodies: Vec<String> = (0..)
+            .zip(&messages)
+            .map(|(index, message)| message.to_body(Some(&uuid(&self.client_id, &work.message.id, index))))
+            .collect();
+        let deliveries = bodies.iter().map(|body| Bytes::copy_from_slice(body.as_bytes())).collect();
+        self.record(Record::Done(Completion { event: work.position, deliveries }));
+        let created = Instant::now();
+        for (index, body) in (0..).zip(bodies) {
+            let delivery = Delivery {
+                app: work.app.clone(),
+                event: work.position,
+                index,
+                webhook: work.webhook.clone(),
+                body,
+                created,
+            };
+            self.delivering.push(work.lane.clone(), delivery);
+        }
+    }
+
+    fn fail(&self, work: &Work, failure: &Failure) {
+        self.counting.failed.add();
+        error!(
+            app = self.name,
+            plugin = failure.plugin,
+            generation = failure.generation,
+            message = work.message.id,
+            attempt = work.message.attempt,
+            reason = failure.error.reason(),
+            "a message could not be handled"
+        );
+        self.record(Record::Dead(DeadLetter {
+            event: work.position,
+            delivery: None,
+            reason: failure.error.reason().to_owned(),
+            attempts: work.message.attempt,
+        }));
+    }
+
+    pub(crate) fn record(&self, record: Record) {
+        if let Err(problem) = self.journal.record(record) {
+            error!(app = self.name, %problem, "the journal lost a change of state; the work may be repeated");
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Keeps the subscriptions to what the plugins handle.
+    async fn follow_plugins(
+        self: Arc<Self>,
+        mut generations: watch::Receiver<u64>,
+        subscribe: watch::Sender<belfry_dingtalk::Subscriptions>,
+    ) {
+        while generations.changed().await.is_ok() {
+            let wanted = self.router.subscriptions();
+            subscribe.send_if_modified(|subscribed| std::mem::replace(subscribed, wanted) != wanted);
+        }
+    }
+}
+
+/// The key under which DingTalk can recognise a reply that is sent again. The same for every try of it.
+fn uuid(client_id: &str, message: &str, index: u32) -> String {
+    format!("{client_id}-{message}-{index}")
+}
+
+/// Tells an operator what the connection does.
+async fn tell_connection(app: String, mut state: watch::Receiver<ConnectionState>) {
+    while state.changed().await.is_ok() {
+        let state = state.borrow_and_update().clone();
+        match state {
+            ConnectionState::Idle => info!(app, "no plugin handles messages: nothing is subscribed"),
+            ConnectionState::Connecting { attempt } => debug!(app, attempt, "connecting to DingTalk"),
+            ConnectionState::Open { endpoint, .. } => info!(app, endpoint, "connected to DingTalk"),
+            ConnectionState::Waiting { error, until } => {
+                let retry_in = until.saturating_duration_since(Instant::now());
+                warn!(app, %error, ?retry_in, "not connected to DingTalk");
+            }
+            ConnectionState::Misconfigured { error, hint, until } => {
+                let retry_in = until.saturating_duration_since(Instant::now());
+                error!(app, %error, hint, ?retry_in, "DingTalk refuses the app");
+            }
+            ConnectionState::Stopped => info!(app, "disconnected from DingTalk"),
+        }
+    }
+}
