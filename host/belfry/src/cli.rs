@@ -94,7 +94,14 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArg {
     /// The config file
-    #[arg(short, long, value_name = "FILE", default_value = "belfry.toml", env = "BELFRY_CONFIG", hide_env_values = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        default_value = "belfry.toml",
+        env = "BELFRY_CONFIG",
+        hide_env_values = true
+    )]
     pub config: PathBuf,
 }
 

@@ -16,7 +16,9 @@ const OTHER_CRATES: &str = "warn";
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// `RUST_LOG` is not understood.
-    #[error("use the environment variable {VARIABLE}: {0}; write for example {VARIABLE}=info or {VARIABLE}=belfry=debug")]
+    #[error(
+        "use the environment variable {VARIABLE}: {0}; write for example {VARIABLE}=info or {VARIABLE}=belfry=debug"
+    )]
     Filter(String),
     /// Somebody set it up before.
     #[error("set up logging: it is set up already")]
@@ -31,11 +33,12 @@ pub fn start(log: Log) -> Result<(), LoggingError> {
     let filter = filter(log.level, std::env::var(VARIABLE).ok().as_deref())?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
-        LogFormat::Human => lines
-            .with_ansi(colours(std::io::stderr().is_terminal()))
-            .event_format(human::Lines)
-            .try_init(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        }
+        LogFormat::Human => {
+            lines.with_ansi(colours(std::io::stderr().is_terminal())).event_format(human::Lines).try_init()
+        }
     }
     .map_err(|_| LoggingError::Twice)
 }
@@ -85,7 +88,12 @@ mod human {
         S: Subscriber + for<'a> LookupSpan<'a>,
         N: for<'a> FormatFields<'a> + 'static,
     {
-        fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        fn format_event(
+            &self,
+            _: &FmtContext<'_, S, N>,
+            mut to: Writer<'_>,
+            event: &Event<'_>,
+        ) -> fmt::Result {
             let mut parts = Parts::default();
             event.record(&mut parts);
             let colours = to.has_ansi_escapes();
@@ -97,7 +105,11 @@ mod human {
                 Level::TRACE => ("trace", "\x1b[35m"),
             };
             let time = TimeOfDay::now();
-            if colours { write!(to, "\x1b[2m{time}\x1b[0m {colour}{name}\x1b[0m ")? } else { write!(to, "{time} {name} ")? }
+            if colours {
+                write!(to, "\x1b[2m{time}\x1b[0m {colour}{name}\x1b[0m ")?
+            } else {
+                write!(to, "{time} {name} ")?
+            }
             if event.metadata().target().starts_with(GUEST) && !parts.plugin.is_empty() {
                 write!(to, "[{}] {}", parts.plugin, parts.message)?;
             } else {
@@ -106,7 +118,11 @@ mod human {
                     write!(to, " plugin={}", parts.plugin)?;
                 }
             }
-            if colours { write!(to, "\x1b[2m{}\x1b[0m", parts.others)? } else { to.write_str(&parts.others)? }
+            if colours {
+                write!(to, "\x1b[2m{}\x1b[0m", parts.others)?
+            } else {
+                to.write_str(&parts.others)?
+            }
             writeln!(to)
         }
     }
@@ -140,7 +156,8 @@ mod human {
             match field.name() {
                 "message" => push_clean(&mut self.message, value),
                 "plugin" => push_clean(&mut self.plugin, value),
-                name if value.contains([' ', '"', '=']) || value.is_empty() => {
+                _ if value.is_empty() => {}
+                name if value.contains([' ', '"', '=']) => {
                     let _ = write!(self.others, " {name}={value:?}");
                 }
                 name => {
@@ -204,13 +221,16 @@ mod human {
 
         #[test]
         fn fields_follow_the_message() {
-            let line = written(|| tracing::warn!(app = "sales", reason = "no answer", attempt = 3, "not connected"));
+            let line =
+                written(|| tracing::warn!(app = "sales", reason = "no answer", attempt = 3, "not connected"));
             assert_eq!(line, "warn  not connected app=sales reason=\"no answer\" attempt=3\n");
         }
 
         #[test]
         fn a_plugins_line_begins_with_its_name() {
-            let line = written(|| tracing::info!(target: "plugin", plugin = "echo", stream = "stderr", "hello"));
+            let line = written(
+                || tracing::info!(target: "plugin", plugin = "echo", context = "", stream = "stderr", "hello"),
+            );
             assert_eq!(line, "info  [echo] hello stream=stderr\n");
         }
 

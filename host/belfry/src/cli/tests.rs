@@ -69,6 +69,7 @@ fn the_command_line_wins_over_the_log_table() {
 
 #[test]
 fn causes_are_shown_once() {
-    let cause = anyhow::anyhow!("connection refused").context("open x: connection refused").context("check x");
+    let cause =
+        anyhow::anyhow!("connection refused").context("open x: connection refused").context("check x");
     assert_eq!(Shown(&cause).to_string(), "error: check x\n  because: open x: connection refused");
 }

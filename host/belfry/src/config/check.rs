@@ -21,7 +21,7 @@ pub(super) fn against_schema(document: &Document<'_>) -> Vec<Problem> {
 }
 
 /// The name among `known` that `wrong` was probably meant to be.
-pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase().replace('-', "_");
     known
         .into_iter()

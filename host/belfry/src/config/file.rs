@@ -173,13 +173,21 @@ pub struct HostTable {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PipelineTable {
-    /// Messages accepted and not yet handled, over all conversations. At the bound Belfry stops
-    /// acknowledging, so DingTalk keeps them and sends them again. Default 10000.
-    #[schemars(example = 10_000, range(min = 1, max = 1_000_000))]
+    /// Messages not yet handled plus replies not yet delivered, over all conversations. At the bound Belfry stops
+    /// acknowledging, so DingTalk keeps what comes and sends it again. Default 10000.
+    #[schemars(example = 10_000, range(min = 1, max = 10_000_000))]
     pub pending: Option<u32>,
-    /// The same for one conversation. Default 100.
-    #[schemars(example = 100, range(min = 1, max = 1_000_000))]
-    pub pending_per_conversation: Option<u32>,
+    /// The bytes of them, with the same effect. Default 32 MiB.
+    #[schemars(example = "32MiB")]
+    pub pending_bytes: Option<String>,
+    /// How long a handler that fails temporarily may hold its conversation back before the message is given up.
+    /// Default 30 s.
+    #[schemars(example = "30s")]
+    pub handle_within: Option<String>,
+    /// How long a reply may take to arrive, waits for DingTalk's limits included, before it is given up. Default
+    /// 30 min.
+    #[schemars(example = "30m")]
+    pub deliver_within: Option<String>,
     /// How long running handlers may go on after Ctrl-C or SIGTERM. Default 15 s.
     #[schemars(example = "15s")]
     pub shutdown_grace: Option<String>,

@@ -26,7 +26,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+pub(crate) use check::nearest;
 pub use error::{ConfigError, Position, Problem};
+pub use file::{LogFormat, LogLevel};
 pub use schema::schema;
 
 /// The name of the app in the plain `[channels_config.dingtalk]` table.
@@ -167,17 +169,27 @@ pub struct Limits {
 /// Bounds of the path from a message to its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pipeline {
-    /// Events accepted and not yet handled, over all conversations. At the bound acks are withheld.
+    /// Messages not yet handled plus replies not yet delivered. At the bound acks are withheld.
     pub pending: usize,
-    /// The same for one conversation.
-    pub pending_per_conversation: usize,
+    /// The bytes of them. At the bound acks are withheld.
+    pub pending_bytes: usize,
+    /// How long a handler that fails temporarily may hold its conversation back.
+    pub handle_within: Duration,
+    /// How long a reply may take to arrive, waits included.
+    pub deliver_within: Duration,
     /// How long running handlers may go on after Ctrl-C or SIGTERM.
     pub shutdown_grace: Duration,
 }
 
 impl Default for Pipeline {
     fn default() -> Self {
-        Self { pending: 10_000, pending_per_conversation: 100, shutdown_grace: Duration::from_secs(15) }
+        Self {
+            pending: 10_000,
+            pending_bytes: 32 << 20,
+            handle_within: Duration::from_secs(30),
+            deliver_within: Duration::from_secs(30 * 60),
+            shutdown_grace: Duration::from_secs(15),
+        }
     }
 }
 
@@ -189,8 +201,6 @@ pub struct Log {
     /// The least important line that is written. `RUST_LOG` overrides it.
     pub level: LogLevel,
 }
-
-pub use file::{LogFormat, LogLevel};
 
 /// A config that can be used, and what its author should know all the same.
 #[derive(Debug, Clone)]

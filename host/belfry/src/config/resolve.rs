@@ -331,15 +331,19 @@ impl Resolver<'_> {
     fn pipeline(&mut self, table: &PipelineTable) -> Pipeline {
         let default = Pipeline::default();
         let at = KeyPath::of(&["pipeline"]);
-        let count = |given: Option<u32>, default: usize| {
-            given.and_then(|given| usize::try_from(given).ok()).unwrap_or(default)
+        let count = |given: Option<u32>| given.and_then(|given| usize::try_from(given).ok());
+        let bytes = self.size(&at.then("pending_bytes"), table.pending_bytes.as_deref());
+        let mut time = |key: &str, text: &Option<String>, default: Duration| {
+            self.time(&at.then(key), text.as_deref()).unwrap_or(default)
         };
         Pipeline {
-            pending: count(table.pending, default.pending),
-            pending_per_conversation: count(table.pending_per_conversation, default.pending_per_conversation),
-            shutdown_grace: self
-                .time(&at.then("shutdown_grace"), table.shutdown_grace.as_deref())
-                .unwrap_or(default.shutdown_grace),
+            pending: count(table.pending).unwrap_or(default.pending),
+            pending_bytes: bytes
+                .and_then(|bytes| usize::try_from(bytes).ok())
+                .unwrap_or(default.pending_bytes),
+            handle_within: time("handle_within", &table.handle_within, default.handle_within),
+            deliver_within: time("deliver_within", &table.deliver_within, default.deliver_within),
+            shutdown_grace: time("shutdown_grace", &table.shutdown_grace, default.shutdown_grace),
         }
     }
 

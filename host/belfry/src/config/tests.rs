@@ -99,7 +99,9 @@ fn everything_set() {
 
         [pipeline]
         pending = 1_000
-        pending_per_conversation = 10
+        pending_bytes = "16MiB"
+        handle_within = "10s"
+        deliver_within = "1h"
         shutdown_grace = "5s"
 
         [log]
@@ -139,7 +141,16 @@ fn everything_set() {
     );
     assert_eq!(config.plugins[0].path, Path::new("/opt/other.wasm"));
     assert_eq!(config.cache_dir, Some(folder.path().join("cache")));
-    assert_eq!(config.pipeline.pending, 1_000);
+    assert_eq!(
+        config.pipeline,
+        Pipeline {
+            pending: 1_000,
+            pending_bytes: 16 << 20,
+            handle_within: Duration::from_secs(10),
+            deliver_within: Duration::from_secs(3600),
+            shutdown_grace: Duration::from_secs(5),
+        }
+    );
     assert_eq!(config.log, Log { format: LogFormat::Json, level: LogLevel::Debug });
     assert_eq!(warnings.len(), 1, "the empty allow-list of hr: {warnings:?}");
     assert!(!format!("{config:?}").contains("s3cret"));

@@ -1,0 +1,68 @@
+//! What each command does. `belfry run` and `belfry dev` have modules of their own.
+
+mod config;
+mod doctor;
+mod plugin;
+mod simulate;
+
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+
+use crate::cli::{ChannelCommand, Cli, Command, ConfigCommand, PluginCommand};
+use crate::config::Log;
+use crate::logging;
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// When it failed; a config that cannot be used is a [`ConfigError`](crate::config::ConfigError) in the chain.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let global = cli.global;
+    let log = || logging::start(global.log(Log::default()));
+    match cli.command {
+        Command::Run(_) => anyhow::bail!("`belfry run` is not part of this build"),
+        Command::Dev(_) => anyhow::bail!("`belfry dev` is not part of this build"),
+        Command::Simulate(args) => {
+            log()?;
+            block_on(simulate::run(args))
+        }
+        Command::Channel(ChannelCommand::Doctor(args)) => {
+            // The findings say it all; log lines are for who asks for them.
+            if global.verbose > 0 {
+                log()?;
+            }
+            block_on(doctor::run(args))
+        }
+        Command::Plugin(PluginCommand::Check { file }) => {
+            log()?;
+            block_on(plugin::check(&file))
+        }
+        Command::Config(ConfigCommand::Check(args)) => config::check(&args.config),
+        Command::Config(ConfigCommand::Schema) => print(&crate::config::schema()),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "belfry", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+/// Runs a command that waits for one thing after the other.
+fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("start the async runtime")?.block_on(command)
+}
+
+/// Writes to standard output. A reader that has seen enough (`belfry … | head`) is no error.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+            Err(cause).context("write to standard output")
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

@@ -1,0 +1,135 @@
+//! `belfry simulate`: a DingTalk on this machine, for a bot in another process.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use belfry_simulator::{ClosedBy, Happening, Record, Simulator, SimulatorConfig};
+
+use crate::cli::SimulateArgs;
+
+pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
+    let config = SimulatorConfig {
+        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
+        speed: args.speed,
+        ..SimulatorConfig::default()
+    };
+    let simulator = Simulator::start(config)
+        .await
+        .with_context(|| format!("simulate DingTalk on port {} (--port 0 takes a free one)", args.port))?;
+    super::print(&directions(simulator.base_url()))?;
+    let mut records = simulator.watch(0);
+    let stop = stop_signal();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            stopped = &mut stop => {
+                stopped.context("wait for Ctrl-C")?;
+                break;
+            }
+            record = records.next() => match record {
+                Some(record) => if let Some(line) = line(&record) {
+                    super::print(&format!("{line}\n"))?;
+                },
+                None => break,
+            },
+        }
+    }
+    simulator.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves at Ctrl-C, or SIGTERM where there is one.
+async fn stop_signal() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
+/// How each SDK is pointed at the simulator.
+fn directions(base: &str) -> String {
+    format!(
+        r#"A simulated DingTalk listens on {base}. Any ClientID and secret will do. Stop it with Ctrl-C.
+
+Belfry, in belfry.toml:
+
+    [channels_config.dingtalk]
+    client_id = "dingsimulated"
+    client_secret = "any"
+    allowed_users = ["*"]
+    api_base = "{base}"
+    oapi_base = "{base}"
+
+Python SDK, in the environment before it is imported:
+
+    export DINGTALK_OPENAPI_ENDPOINT={base}
+
+Go SDK, an option of the client:
+
+    client.WithOpenApiHost("{base}")
+
+Node SDK, before the client connects, with the axios the SDK uses:
+
+    axios.interceptors.request.use((request) => {{
+      request.url = request.url.replace(/^https:\/\/(o?api)\.dingtalk\.com/, "{base}");
+      return request;
+    }});
+
+Say something to the bot:
+
+    curl {base}/_simulator/say -H 'content-type: application/json' -d '{{"conversation":"cid1","content":{{"kind":"text","text":"hello"}}}}'
+
+"#
+    )
+}
+
+/// What a person wants to see of what happens.
+fn line(record: &Record) -> Option<String> {
+    Some(match &record.what {
+        Happening::Registered { client_id, ua, subscriptions, .. } => {
+            let topics: Vec<&str> =
+                subscriptions.iter().map(|subscription| subscription.topic.as_str()).collect();
+            format!("registered  {client_id} ({ua}) for {}", topics.join(", "))
+        }
+        Happening::Opened { client_id, connection } => format!("opened      {client_id} {connection}"),
+        Happening::Closed { client_id, by, reason, .. } => {
+            let by = match by {
+                ClosedBy::Client => "by the bot",
+                ClosedBy::Lost => "by the bot, without a close frame",
+                ClosedBy::Gateway => "by the simulator",
+            };
+            format!("closed      {client_id} {by} {reason}")
+        }
+        Happening::Sent(sent) if sent.attempt > 1 => {
+            format!("sent again  {} {} (delivery {})", sent.client_id, sent.id, sent.attempt)
+        }
+        Happening::Sent(sent) => format!("sent        {} {}", sent.client_id, sent.id),
+        Happening::Acked(acked) => format!("acked       {} {}", acked.client_id, acked.code),
+        Happening::Replied(reply) => {
+            format!("replied     {} {}: {}", reply.client_id, reply.msgtype(), reply.text())
+        }
+        Happening::Refused { status, code, reason, .. } => format!("refused     {status} {code} {reason}"),
+        Happening::Dropped { client_id, id, reason, .. } => format!("given up    {client_id} {id} {reason}"),
+        Happening::Stray { client_id, text, .. } => format!("stray text  {client_id} {text}"),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directions_name_the_address() {
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!("simulate_directions", directions("http://127.0.0.1:7171"));
+        });
+    }
+}
