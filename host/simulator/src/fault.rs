@@ -200,7 +200,8 @@ impl Fault {
 
     /// A proxy's HTML page.
     pub fn html(place: Place, status: u16) -> Self {
-        let body = "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>";
+        let body =
+            "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>";
         Self::new(
             place,
             Action::Answer { status, body: body.into(), content_type: "text/html".into(), retry_after: None },

@@ -6,12 +6,16 @@ mod clock;
 mod config;
 pub mod fault;
 mod gateway;
+mod log;
 mod payload;
 mod push;
 mod record;
 mod say;
 pub mod scenario;
+mod sessions;
 mod simulator;
+mod socket;
+mod state;
 
 pub use config::{Credential, Credentials, SimulatorConfig};
 pub use fault::{Action, Cut, Fault, FaultId, Place};

@@ -137,10 +137,7 @@ impl Push {
 
     /// A DingTalk connector runs an action over Stream, in the 2.0 shape.
     pub fn ipaas(plugin_name: &str, data: Value) -> Self {
-        Self::callback(
-            topic::IPAAS,
-            json!({"specVersion": "2.0", "pluginName": plugin_name, "data": data}),
-        )
+        Self::callback(topic::IPAAS, json!({"specVersion": "2.0", "pluginName": plugin_name, "data": data}))
     }
 
     /// The same for one app.

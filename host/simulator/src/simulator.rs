@@ -1,19 +1,54 @@
-//! The handle.
+//! The handle to a running simulator.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
+
 use crate::config::SimulatorConfig;
 use crate::fault::{Cut, Fault, FaultId};
+use crate::gateway::{Gateway, serve};
 use crate::push::{Acked, CallError, Push, Pushed};
 use crate::record::{Happening, NotSeen, Page, Record, Reply, Stats};
 use crate::say::Say;
+use crate::state::Outgoing;
+
+/// Records shown by [`NotSeen`].
+const TAIL: usize = 20;
+
+/// Records fetched at one time by [`Watch`].
+const CHUNK: usize = 256;
+
+/// Longest wait for connections to end on [`Simulator::shutdown`].
+const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// A running simulator. Clones are handles to the same one; it stops with [`shutdown`](Self::shutdown) or
 /// when the last handle is dropped.
-#[derive(Clone, Debug)]
-pub struct Simulator {}
+#[derive(Clone)]
+pub struct Simulator {
+    owner: Arc<Owner>,
+}
+
+/// Ends the simulator when the last handle goes.
+struct Owner {
+    gateway: Arc<Gateway>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.gateway.stop.send_replace(true);
+        self.gateway.log.close();
+    }
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator").field("base_url", &self.base_url()).finish_non_exhaustive()
+    }
+}
 
 /// Why a simulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -32,120 +67,190 @@ pub enum StartError {
 }
 
 /// Reads records as they come. See [`Simulator::watch`].
-#[derive(Debug)]
-pub struct Watch {}
+pub struct Watch {
+    gateway: Arc<Gateway>,
+    fetched: VecDeque<Arc<Record>>,
+    next: u64,
+    missed: u64,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("next", &self.next)
+            .field("missed", &self.missed)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Watch {
     /// The next record, as soon as there is one. `None` once the simulator has stopped and all was read.
     pub async fn next(&mut self) -> Option<Arc<Record>> {
-        unimplemented!()
+        if self.fetched.is_empty() {
+            let page = self.gateway.log.next_page(self.next, CHUNK).await;
+            self.missed += page.missed;
+            self.next = page.next;
+            self.fetched = page.records.into();
+        }
+        self.fetched.pop_front()
     }
+
     /// How many records were forgotten before they were read.
     pub fn missed(&self) -> u64 {
-        unimplemented!()
+        self.missed
     }
 }
 
-#[allow(unused_variables)]
 impl Simulator {
-    /// Starts one on the current tokio runtime.
+    /// Starts one on the current tokio runtime, which needs its I/O and time drivers.
     ///
     /// # Errors
     /// If the address cannot be listened on, or a setting makes no sense.
     pub async fn start(config: SimulatorConfig) -> Result<Self, StartError> {
-        unimplemented!()
+        if !(config.speed.is_finite() && config.speed > 0.0) {
+            return Err(StartError::Config(format!("speed {} is not above 0", config.speed)));
+        }
+        if config.max_deliveries == 0 {
+            return Err(StartError::Config("max_deliveries is 0: nothing would ever be pushed".to_owned()));
+        }
+        let address = config.bind;
+        let listen = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let bound = listener.local_addr().map_err(listen)?;
+        let gateway = Arc::new(Gateway::new(config, bound));
+        tokio::spawn(serve(Arc::clone(&gateway), listener));
+        tokio::spawn(Arc::clone(&gateway).redeliver());
+        Ok(Self { owner: Arc::new(Owner { gateway }) })
     }
+
+    fn gateway(&self) -> &Arc<Gateway> {
+        &self.owner.gateway
+    }
+
     /// `http://127.0.0.1:PORT`: the base for registration, tokens and `oapi` paths alike.
     pub fn base_url(&self) -> &str {
-        unimplemented!()
+        &self.gateway().base
     }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        unimplemented!()
+        self.gateway().address
     }
-    /// Stops: closes all sockets and the listener.
+
+    /// Stops: closes the listener and all sockets, and waits (at most 2 s) until they are gone.
     pub async fn shutdown(&self) {
-        unimplemented!()
+        let gateway = self.gateway();
+        gateway.stop.send_replace(true);
+        let all = u32::try_from(gateway.config.max_sockets).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(SHUTDOWN, gateway.sockets.acquire_many(all)).await;
+        gateway.log.close();
     }
-    /// Somebody says something to a bot. Returns its `msgId`.
+
+    /// Somebody says something to a bot. Returns its `msgId`. With no connection open, the message waits for one.
     pub fn say(&self, say: Say) -> String {
-        unimplemented!()
+        self.gateway().say(say).id.as_ref().to_owned()
     }
-    /// Pushes a frame, and again until it is acked.
+
+    /// The same as [`say`](Self::say), returning the push's number too.
+    pub fn say_tracked(&self, say: Say) -> Pushed {
+        self.gateway().say(say)
+    }
+
+    /// Pushes a frame, and again until it is acked. With no connection open, it waits for one; with connections
+    /// of which none has subscribed the topic, it is dropped, and recorded as such.
     pub fn push(&self, push: Push) -> Pushed {
-        unimplemented!()
+        self.gateway().push(push, None)
     }
+
     /// Pushes a frame and waits for its ack (real time).
     ///
     /// # Errors
     /// If no ack came in time, or the push was given up.
     pub async fn call(&self, push: Push, timeout: Duration) -> Result<Acked, CallError> {
-        unimplemented!()
+        self.gateway().call(push, timeout).await
     }
+
     /// Sends a text as it is, valid or not, on every open connection (of one app). Returns on how many.
     pub fn push_raw(&self, client_id: Option<&str>, text: &str) -> usize {
-        unimplemented!()
+        self.gateway().send_raw(client_id, text)
     }
+
     /// Sends a `SYSTEM`/`ping` on every open connection (of one app) now. Returns on how many.
     pub fn ping(&self, client_id: Option<&str>) -> usize {
-        unimplemented!()
+        self.gateway().each(client_id, |connection| connection.queue.try_send(Outgoing::Ping).is_ok())
     }
+
     /// Announces the end of all open connections (of one app): `disconnect` now, no pushes from now on, closed after
     /// [`close_after_disconnect`](SimulatorConfig::close_after_disconnect). Returns how many.
     pub fn disconnect(&self, client_id: Option<&str>, reason: &str) -> usize {
-        unimplemented!()
+        self.gateway().disconnect(client_id, reason)
     }
+
     /// Cuts all open connections (of one app) without warning. Returns how many.
     pub fn drop_sockets(&self, client_id: Option<&str>, how: Cut) -> usize {
-        unimplemented!()
+        self.gateway().cut(client_id, how)
     }
+
     /// Lets the session webhook of a conversation (or all) expire now. Returns how many.
     pub fn expire_sessions(&self, client_id: Option<&str>, conversation: Option<&str>) -> usize {
-        unimplemented!()
+        self.gateway().state().sessions.expire(client_id, conversation)
     }
+
     /// Adds a fault after those already there.
     ///
     /// # Errors
     /// If [`Fault::check`] refuses it.
     pub fn add_fault(&self, fault: Fault) -> Result<FaultId, String> {
-        unimplemented!()
+        self.gateway().add_fault(fault)
     }
+
     /// Takes one fault away, or all. Returns how many there were.
     pub fn clear_faults(&self, which: Option<FaultId>) -> usize {
-        unimplemented!()
+        self.gateway().clear_faults(which)
     }
+
     /// The faults that may still strike, with the counts they have left.
     pub fn faults(&self) -> Vec<(FaultId, Fault)> {
-        unimplemented!()
+        self.gateway().faults().clone()
     }
+
     /// Simulated seconds per real second.
     pub fn speed(&self) -> f64 {
-        unimplemented!()
+        self.gateway().speed()
     }
+
     /// Changes the speed for every wait that begins from now on. Values that are not above 0 are ignored.
     pub fn set_speed(&self, speed: f64) {
-        unimplemented!()
+        self.gateway().set_speed(speed);
     }
+
     /// Connections open for pushes (of one app); draining ones are not counted.
     pub fn connections(&self, client_id: Option<&str>) -> usize {
-        unimplemented!()
+        let state = self.gateway().state();
+        let apps = state.apps.values().filter(|app| client_id.is_none_or(|id| id == &*app.client_id));
+        apps.map(|app| app.open.len()).sum()
     }
+
     /// The counters.
     pub fn stats(&self) -> Stats {
-        unimplemented!()
+        self.gateway().stats()
     }
+
     /// The number the next record will have: pass it to the waiting functions to look only at what follows.
     pub fn now(&self) -> u64 {
-        unimplemented!()
+        self.gateway().log.next()
     }
+
     /// The records from number `since` on, at most `limit`.
     pub fn records(&self, since: u64, limit: usize) -> Page {
-        unimplemented!()
+        self.gateway().log.page(since, limit)
     }
+
     /// Reads records from number `since` on as they come.
     pub fn watch(&self, since: u64) -> Watch {
-        unimplemented!()
+        Watch { gateway: Arc::clone(self.gateway()), fetched: VecDeque::new(), next: since, missed: 0 }
     }
+
     /// Waits for the first record from `since` on for which `pick` gives something (real time).
     ///
     /// # Errors
@@ -154,10 +259,29 @@ impl Simulator {
         &self,
         since: u64,
         timeout: Duration,
-        pick: impl FnMut(&Happening) -> Option<T>,
+        mut pick: impl FnMut(&Happening) -> Option<T>,
     ) -> Result<T, NotSeen> {
-        unimplemented!()
+        let mut watch = self.watch(since);
+        let seen = tokio::time::timeout(timeout, async {
+            while let Some(record) = watch.next().await {
+                if let Some(found) = pick(&record.what) {
+                    return Some(found);
+                }
+            }
+            None
+        });
+        match seen.await {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) | Err(_) => Err(self.not_seen(timeout)),
+        }
     }
+
+    fn not_seen(&self, waited: Duration) -> NotSeen {
+        let tail = self.records(self.now().saturating_sub(TAIL as u64), TAIL).records;
+        let lines = tail.iter().map(|record| serde_json::to_string(record).unwrap_or_default());
+        NotSeen { waited, tail: lines.collect::<Vec<_>>().join("\n") }
+    }
+
     /// Waits for a reply in a conversation whose text contains `part`.
     ///
     /// # Errors
@@ -169,15 +293,29 @@ impl Simulator {
         part: &str,
         timeout: Duration,
     ) -> Result<Reply, NotSeen> {
-        unimplemented!()
+        self.wait_for(since, timeout, |what| match what {
+            Happening::Replied(reply)
+                if *reply.conversation == *conversation && reply.text().contains(part) =>
+            {
+                Some(reply.clone())
+            }
+            _ => None,
+        })
+        .await
     }
+
     /// Waits for the ack of a push.
     ///
     /// # Errors
     /// If there is none in time.
     pub async fn wait_for_ack(&self, since: u64, push: u64, timeout: Duration) -> Result<Acked, NotSeen> {
-        unimplemented!()
+        self.wait_for(since, timeout, |what| match what {
+            Happening::Acked(acked) if acked.push == push => Some(acked.clone()),
+            _ => None,
+        })
+        .await
     }
+
     /// Waits until an app has at least so many connections open for pushes.
     ///
     /// # Errors
@@ -188,6 +326,14 @@ impl Simulator {
         count: usize,
         timeout: Duration,
     ) -> Result<(), NotSeen> {
-        unimplemented!()
+        let mut watch = self.watch(self.now());
+        let reached = tokio::time::timeout(timeout, async {
+            while self.connections(client_id) < count {
+                if watch.next().await.is_none() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        });
+        reached.await.map_err(|_| self.not_seen(timeout))
     }
 }

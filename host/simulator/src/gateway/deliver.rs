@@ -1,0 +1,440 @@
+//! From a push to its ack.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::Gateway;
+use crate::clock::wall_ms;
+use crate::fault::{Action, Cut, Place};
+use crate::payload::{Frame, FrameHeaders, Route, bot_message, new_msg_id};
+use crate::push::{Acked, CallError, FrameType, Push, Pushed, topic};
+use crate::record::{Happening, Sent, Stats};
+use crate::say::Say;
+use crate::state::{
+    App, Connection, Delivery, MAX_UNADDRESSED, Names, Outgoing, Pending, Request, Retry, State, Waiter, What,
+};
+
+/// A bot's answer to a frame, taken apart.
+pub(crate) struct AckFrame {
+    pub code: i64,
+    pub message: String,
+    pub data: String,
+}
+
+impl Gateway {
+    pub(crate) fn say(self: &Arc<Self>, mut say: Say) -> Pushed {
+        let id: Arc<str> = say.msg_id.take().unwrap_or_else(new_msg_id).into();
+        let client_id = say.client_id.take();
+        self.accept(client_id, id, What::Say(Box::new(say)), None)
+    }
+
+    pub(crate) fn push(self: &Arc<Self>, mut push: Push, waiter: Option<Waiter>) -> Pushed {
+        let id: Arc<str> = push.headers.get("eventId").map_or("", String::as_str).into();
+        let client_id = push.client_id.take();
+        self.accept(client_id, id, What::Push(Box::new(push)), waiter)
+    }
+
+    fn accept(
+        self: &Arc<Self>,
+        client_id: Option<String>,
+        id: Arc<str>,
+        what: What,
+        waiter: Option<Waiter>,
+    ) -> Pushed {
+        let mut state = self.state();
+        state.last_push += 1;
+        state.stats.pushes += 1;
+        let number = state.last_push;
+        let pushed = Pushed { push: number, id: Arc::clone(&id) };
+        let request = Request { number, id, what, waiter };
+        match client_id.map(Arc::from).or_else(|| state.first_app.clone()) {
+            Some(client_id) => self.address(&mut state, &client_id, request),
+            None => {
+                let held = Happening::Held { client_id: "".into(), push: number, id: Arc::clone(&pushed.id) };
+                self.record(held);
+                state.unaddressed.push_back(request);
+                if state.unaddressed.len() > MAX_UNADDRESSED
+                    && let Some(oldest) = state.unaddressed.pop_front()
+                {
+                    let names = Names {
+                        number: oldest.number,
+                        client_id: "".into(),
+                        topic: "".into(),
+                        id: oldest.id,
+                    };
+                    self.give_up(&mut state, &names, oldest.waiter, "too many pushes wait for an app");
+                }
+            }
+        }
+        pushed
+    }
+
+    /// Makes an app known; the first one gets what waits for any app.
+    pub(crate) fn know<'a>(self: &Arc<Self>, state: &'a mut State, client_id: &Arc<str>) -> &'a mut App {
+        if state.first_app.is_none() {
+            state.first_app = Some(Arc::clone(client_id));
+            for request in std::mem::take(&mut state.unaddressed) {
+                self.address(state, client_id, request);
+            }
+        }
+        state.apps.entry(Arc::clone(client_id)).or_insert_with(|| App::new(client_id))
+    }
+
+    /// Gives a request its app, its frame and its first chance.
+    fn address(self: &Arc<Self>, state: &mut State, client_id: &Arc<str>, request: Request) {
+        let Request { number, id, what, waiter } = request;
+        let pending = match what {
+            What::Say(say) => {
+                let ttl = self.real(self.config.webhook_ttl);
+                let session =
+                    state.sessions.renew(client_id, &say.conversation, ttl, self.config.max_sessions);
+                let route = Route {
+                    webhook: &format!("{}/robot/sendBySession?session={session}", self.base),
+                    expires_ms: wall_ms() + u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX / 2),
+                };
+                let app = self.know(state, client_id);
+                let data = bot_message(&say, &id, client_id, &app.bot, &route);
+                let topic = if say.delegate.is_some() { topic::BOT_DELEGATE } else { topic::BOT_MESSAGE };
+                Pending {
+                    names: Arc::new(Names {
+                        number,
+                        client_id: Arc::clone(client_id),
+                        topic: topic.into(),
+                        id,
+                    }),
+                    frame_type: FrameType::Callback,
+                    headers: Default::default(),
+                    data,
+                    unsubscribed: false,
+                    attempts: 0,
+                    waiter,
+                }
+            }
+            What::Push(push) => {
+                self.know(state, client_id);
+                let data = match push.data {
+                    Value::String(text) => text,
+                    other => other.to_string(),
+                };
+                let topic = push.topic.into();
+                Pending {
+                    names: Arc::new(Names { number, client_id: Arc::clone(client_id), topic, id }),
+                    frame_type: push.frame_type,
+                    headers: push.headers,
+                    data,
+                    unsubscribed: push.unsubscribed,
+                    attempts: 0,
+                    waiter,
+                }
+            }
+        };
+        state.pushes.insert(number, pending);
+        while state.pushes.len() > self.config.max_pending {
+            let Some((_, oldest)) = state.pushes.pop_first() else { break };
+            self.give_up(state, &oldest.names, oldest.waiter, "too many pushes are pending");
+        }
+        self.deliver(state, number);
+    }
+
+    fn give_up(&self, state: &mut State, names: &Names, waiter: Option<Waiter>, reason: &str) {
+        state.stats.dropped += 1;
+        self.record(Happening::Dropped {
+            client_id: Arc::clone(&names.client_id),
+            push: names.number,
+            id: Arc::clone(&names.id),
+            reason: reason.to_owned(),
+        });
+        if let Some(waiter) = waiter {
+            let _ = waiter.send(Err(CallError::Dropped(reason.to_owned())));
+        }
+    }
+
+    /// Sends a pending push to one of its app's connections, or holds it until there is one.
+    pub(crate) fn deliver(self: &Arc<Self>, state: &mut State, number: u64) {
+        let Some(pending) = state.pushes.get(&number) else { return };
+        let Some(app) = state.apps.get_mut(&pending.names.client_id) else { return };
+        if app.open.is_empty() {
+            self.record(Happening::Held {
+                client_id: Arc::clone(&app.client_id),
+                push: number,
+                id: Arc::clone(&pending.names.id),
+            });
+            app.held.push_back(number);
+            if app.held.len() > self.config.max_pending {
+                app.held.pop_front();
+            }
+            return;
+        }
+        let chosen = app.choose(pending.frame_type, &pending.names.topic, pending.unsubscribed);
+        let Some(connection) = chosen.cloned() else {
+            if let Some(pending) = state.pushes.remove(&number) {
+                let reason = format!("no open connection has subscribed {}", pending.names.topic);
+                self.give_up(state, &pending.names, pending.waiter, &reason);
+            }
+            return;
+        };
+        match self.strike(Place::Push, Some(&pending.names.client_id)) {
+            None => self.send(state, number, &connection),
+            Some((action, delay)) if delay.is_zero() => {
+                state.stats.faults += 1;
+                self.send_faulty(state, number, &connection, &action);
+            }
+            Some((action, delay)) => {
+                state.stats.faults += 1;
+                let gateway = Arc::clone(self);
+                self.runtime.spawn(async move {
+                    tokio::select! {
+                        () = tokio::time::sleep(delay) => {}
+                        () = gateway.stopped() => return,
+                    }
+                    let mut state = gateway.state();
+                    gateway.send_faulty(&mut state, number, &connection, &action);
+                });
+            }
+        }
+    }
+
+    fn send_faulty(&self, state: &mut State, number: u64, connection: &Connection, action: &Action) {
+        match action {
+            Action::Duplicate => self.send(state, number, connection),
+            Action::Text { text } => {
+                let _ = connection.queue.try_send(Outgoing::Text(text.clone()));
+            }
+            Action::Silence => connection.switch.silence(),
+            Action::Reset => connection.switch.reset(),
+            Action::Close => {
+                let _ = connection.queue.try_send(Outgoing::Close("fault"));
+            }
+            _ => {}
+        }
+        if *action == Action::Drop {
+            self.retry_later(state, number);
+        } else {
+            self.send(state, number, connection);
+        }
+    }
+
+    /// Puts one delivery of a push on a connection's queue, and itself on the queue of retries.
+    fn send(&self, state: &mut State, number: u64, connection: &Connection) {
+        let Some(pending) = state.pushes.get_mut(&number) else { return };
+        let Some(app) = state.apps.get(&pending.names.client_id) else { return };
+        let message_id = self.new_message_id();
+        let names = Arc::clone(&pending.names);
+        let text = Frame {
+            spec_version: "1.0",
+            kind: match pending.frame_type {
+                FrameType::Event => "EVENT",
+                FrameType::Callback => "CALLBACK",
+            },
+            headers: FrameHeaders {
+                app: Some((&app.app_id, &connection.id)),
+                message_id: &message_id,
+                time_ms: wall_ms(),
+                topic: &names.topic,
+                further: Some(&pending.headers),
+            },
+            data: &pending.data,
+        }
+        .to_text();
+        match connection.queue.try_send(Outgoing::Text(text)) {
+            Ok(()) => {
+                pending.attempts += 1;
+                let attempt = pending.attempts;
+                state.stats.sent += 1;
+                state.stats.redelivered += u64::from(attempt > 1);
+                self.record(Happening::Sent(Sent {
+                    client_id: Arc::clone(&names.client_id),
+                    connection: Arc::clone(&connection.id),
+                    push: number,
+                    topic: Arc::clone(&names.topic),
+                    id: Arc::clone(&names.id),
+                    message_id: Arc::clone(&message_id),
+                    attempt,
+                }));
+                let delivery = Delivery { names, attempt, acks: 0 };
+                state.deliveries.insert(message_id, delivery, self.config.max_pending.saturating_mul(2));
+                self.schedule(state, number, attempt);
+            }
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
+                tracing::debug!(push = number, connection = %connection.id, "the connection's queue is full or closed");
+                self.retry_later(state, number);
+            }
+        }
+    }
+
+    /// Counts a delivery that did not happen.
+    fn retry_later(&self, state: &mut State, number: u64) {
+        let Some(pending) = state.pushes.get_mut(&number) else { return };
+        pending.attempts += 1;
+        let attempt = pending.attempts;
+        self.schedule(state, number, attempt);
+    }
+
+    fn schedule(&self, state: &mut State, push: u64, attempt: u32) {
+        let due = Instant::now() + self.real(self.config.redeliver_after);
+        if state.retries.add(Retry { due, push, attempt }) {
+            self.retry_sooner.notify_one();
+        }
+    }
+
+    /// Sends again what was not acked in time, until stopped.
+    pub(crate) async fn redeliver(self: Arc<Self>) {
+        loop {
+            let due = self.state().retries.next_due();
+            let sleep = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.stopped() => return,
+                () = self.retry_sooner.notified() => continue,
+                () = sleep => {}
+            }
+            let mut state = self.state();
+            while let Some(retry) = state.retries.pop_due(Instant::now()) {
+                let Some(pending) = state.pushes.get(&retry.push) else { continue };
+                if pending.attempts != retry.attempt {
+                    continue;
+                }
+                if pending.attempts < self.config.max_deliveries {
+                    self.deliver(&mut state, retry.push);
+                } else if let Some(pending) = state.pushes.remove(&retry.push) {
+                    let reason = format!("not acked after {} deliveries", pending.attempts);
+                    self.give_up(&mut state, &pending.names, pending.waiter, &reason);
+                }
+            }
+        }
+    }
+
+    /// Takes a bot's answer. False: it answers no frame known here.
+    pub(crate) fn ack(&self, connection: &Arc<str>, message_id: &str, ack: AckFrame) -> bool {
+        let mut state = self.state();
+        let state = &mut *state;
+        let Some(delivery) = state.deliveries.get(message_id) else {
+            state.stats.strays += 1;
+            return false;
+        };
+        delivery.acks += 1;
+        let names = Arc::clone(&delivery.names);
+        let acked = Acked {
+            client_id: Arc::clone(&names.client_id),
+            connection: Arc::clone(connection),
+            push: names.number,
+            topic: Arc::clone(&names.topic),
+            id: Arc::clone(&names.id),
+            message_id: message_id.into(),
+            attempt: delivery.attempt,
+            nth: delivery.acks,
+            code: ack.code,
+            message: ack.message,
+            data: ack.data,
+        };
+        if delivery.acks == 1 {
+            state.stats.acked += 1;
+        } else {
+            state.stats.acked_again += 1;
+        }
+        if let Some(pending) = state.pushes.get_mut(&names.number) {
+            if let Some(waiter) = pending.waiter.take() {
+                let _ = waiter.send(Ok(acked.clone()));
+            }
+            // Only an event can be asked for again: `LATER`, or an error of the bot (Go's SDK sends 500 with it).
+            let again = pending.frame_type == FrameType::Event
+                && (acked.status().as_deref() == Some("LATER") || acked.code == 500);
+            if !again {
+                state.pushes.remove(&names.number);
+                state.retries.trim(&state.pushes);
+            }
+        }
+        let size = acked.data.len() + acked.message.len();
+        self.log.write(Happening::Acked(acked), size);
+        true
+    }
+
+    /// Sends what waited for a connection.
+    pub(crate) fn deliver_held(self: &Arc<Self>, state: &mut State, client_id: &str) {
+        let Some(app) = state.apps.get_mut(client_id) else { return };
+        for number in std::mem::take(&mut app.held) {
+            self.deliver(state, number);
+        }
+    }
+
+    /// Tells connections to go, and closes them a while later.
+    pub(crate) fn disconnect(&self, client_id: Option<&str>, reason: &str) -> usize {
+        let wait: Duration = self.real(self.config.close_after_disconnect);
+        let mut state = self.state();
+        let mut count = 0;
+        for app in state.apps.values_mut().filter(|app| client_id.is_none_or(|id| id == &*app.client_id)) {
+            for connection in app.open.drain(..) {
+                count += 1;
+                self.record(Happening::Disconnecting {
+                    client_id: Arc::clone(&app.client_id),
+                    connection: Arc::clone(&connection.id),
+                    reason: reason.to_owned(),
+                });
+                // With a full queue the announcement is lost, as it would be on a dead socket; the close is not.
+                let _ = connection.queue.try_send(Outgoing::Disconnect(reason.to_owned()));
+                let queue = connection.queue.clone();
+                let switch = Arc::clone(&connection.switch);
+                self.runtime.spawn(async move {
+                    tokio::select! {
+                        () = queue.closed() => return,
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                    if queue.try_send(Outgoing::Close("disconnected")).is_err() {
+                        switch.cut();
+                    }
+                });
+                app.draining.push(connection);
+            }
+        }
+        count
+    }
+
+    /// Calls `f` for every connection (of one app), draining ones included; counts where it returned true.
+    pub(crate) fn each(&self, client_id: Option<&str>, mut f: impl FnMut(&Connection) -> bool) -> usize {
+        let state = self.state();
+        let apps = state.apps.values().filter(|app| client_id.is_none_or(|id| id == &*app.client_id));
+        apps.flat_map(App::all).filter(|connection| f(connection)).count()
+    }
+
+    /// Sends any text on every connection (of one app).
+    pub(crate) fn send_raw(&self, client_id: Option<&str>, text: &str) -> usize {
+        self.each(client_id, |connection| connection.queue.try_send(Outgoing::Text(text.to_owned())).is_ok())
+    }
+
+    /// Ends every connection (of one app) without warning.
+    pub(crate) fn cut(&self, client_id: Option<&str>, how: Cut) -> usize {
+        self.each(client_id, |connection| {
+            match how {
+                Cut::Reset => connection.switch.reset(),
+                Cut::Abrupt => connection.switch.cut(),
+                Cut::Silence => connection.switch.silence(),
+                Cut::Clean => return connection.queue.try_send(Outgoing::Close("dropped")).is_ok(),
+            }
+            true
+        })
+    }
+
+    /// Pushes and waits for the ack.
+    pub(crate) async fn call(self: &Arc<Self>, push: Push, timeout: Duration) -> Result<Acked, CallError> {
+        let (waiter, acked) = tokio::sync::oneshot::channel();
+        self.push(push, Some(waiter));
+        match tokio::time::timeout(timeout, acked).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(CallError::Dropped("the simulator stopped".to_owned())),
+            Err(_) => Err(CallError::Late(timeout)),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let state = self.state();
+        let pending = state.pushes.len() + state.unaddressed.len();
+        Stats { pending: pending as u64, ..state.stats.clone() }
+    }
+}

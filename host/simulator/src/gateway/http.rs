@@ -1,0 +1,430 @@
+//! The listener and the paths of DingTalk's HTTP API.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCEPT, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, UPGRADE,
+};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::{AUTH_FAILED, Gateway, control, stream};
+use crate::config::Credentials;
+use crate::fault::{Action, Place};
+use crate::record::{Happening, Subscription};
+use crate::socket::{Socket, Switch};
+use crate::state::TicketError;
+
+/// Longest request body read; longer ones end the connection after an error.
+const MAX_BODY: usize = 2 << 20;
+
+/// Validity of an access token in seconds, as documented.
+const TOKEN_SECONDS: u64 = 7_200;
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// The connection ends without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is ended on purpose")]
+pub(super) struct Abort;
+
+/// Accepts connections until stopped.
+pub(crate) async fn serve(gateway: Arc<Gateway>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            () = gateway.stopped() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((tcp, _)) = accepted else {
+            // Out of file descriptors, most likely: give others time to close theirs.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let Ok(permit) = Arc::clone(&gateway.sockets).try_acquire_owned() else { continue };
+        tokio::spawn(connection(Arc::clone(&gateway), tcp, permit));
+    }
+}
+
+async fn connection(gateway: Arc<Gateway>, tcp: TcpStream, permit: OwnedSemaphorePermit) {
+    let _ = tcp.set_nodelay(true);
+    let (socket, switch) = Socket::new(tcp);
+    let permit = Arc::new(permit);
+    let service = service_fn(|request| {
+        let (gateway, switch, permit) = (Arc::clone(&gateway), Arc::clone(&switch), Arc::clone(&permit));
+        async move { route(gateway, request, switch, permit).await }
+    });
+    let serving = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
+    tokio::select! {
+        served = serving => if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended");
+        },
+        () = gateway.stopped() => {}
+    }
+}
+
+async fn route(
+    gateway: Arc<Gateway>,
+    request: Request<Incoming>,
+    switch: Arc<Switch>,
+    permit: Arc<OwnedSemaphorePermit>,
+) -> Result<Answer, Abort> {
+    let path = request.uri().path();
+    match (request.method(), path) {
+        (&Method::POST, "/robot/sendBySession") => webhook(&gateway, request, &switch).await,
+        (&Method::POST, "/v1.0/gateway/connections/open") => register(&gateway, request, &switch).await,
+        (&Method::GET, "/connect") => connect(gateway, request, switch, permit).await,
+        (&Method::POST, "/v1.0/oauth2/accessToken") => token(&gateway, request, &switch).await,
+        (&Method::GET, "/gettoken") => old_token(&gateway, &request, &switch).await,
+        _ if path == "/_simulator" || path.starts_with("/_simulator/") => {
+            Ok(control::handle(&gateway, request).await)
+        }
+        _ => Ok(not_found()),
+    }
+}
+
+fn not_found() -> Answer {
+    error(404, "InvalidAction.NotFound", "Specified api is not found, please check your url and method.")
+}
+
+/// An answer with a body.
+pub(super) fn answer(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+pub(super) fn json_answer(status: u16, body: impl Into<Bytes>) -> Answer {
+    answer(status, "application/json;charset=utf-8", body)
+}
+
+/// The error body of the `/v1.0` surface; note the lower-case `requestid`.
+fn error(status: u16, code: &str, message: &str) -> Answer {
+    let request_id = uuid::Uuid::new_v4().to_string().to_uppercase();
+    json_answer(status, json!({"code": code, "requestid": request_id, "message": message}).to_string())
+}
+
+fn errcode(errcode: i64, errmsg: &str) -> Answer {
+    json_answer(200, json!({"errcode": errcode, "errmsg": errmsg}).to_string())
+}
+
+/// The request's body, or the answer to a body that is too long or broken.
+pub(super) async fn read_body(request: Request<Incoming>) -> Result<Bytes, Answer> {
+    match Limited::new(request.into_body(), MAX_BODY).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(_) => Err(error(413, "invalidParameter", "the body is longer than 2 MiB or broke off")),
+    }
+}
+
+/// One value of the query string, decoded as a form.
+pub(super) fn query(request: &Request<Incoming>, name: &str) -> Option<String> {
+    let query = request.uri().query()?;
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+}
+
+/// What a fault leaves to be done.
+enum Struck {
+    /// Go on as if nothing was.
+    No,
+    /// This is the answer.
+    Answer(Answer),
+    /// Obey, then reset.
+    ResetAfter,
+    /// WebSocket only: go on, then fall silent.
+    Silence,
+}
+
+/// Lets a fault at `place` take its course.
+async fn strike(
+    gateway: &Gateway,
+    place: Place,
+    client_id: Option<&str>,
+    switch: &Switch,
+) -> Result<Struck, Abort> {
+    let Some((action, delay)) = gateway.strike(place, client_id) else { return Ok(Struck::No) };
+    gateway.state().stats.faults += 1;
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    match action {
+        Action::Answer { status, body, content_type, retry_after } => {
+            let mut response = json_answer(status, body);
+            if let Ok(value) = HeaderValue::from_str(&content_type) {
+                response.headers_mut().insert(CONTENT_TYPE, value);
+            }
+            if let Some(seconds) = retry_after {
+                response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            }
+            Ok(Struck::Answer(response))
+        }
+        Action::Errcode { errcode: code, errmsg, as_string } => Ok(Struck::Answer(if as_string {
+            json_answer(200, json!({"errcode": code.to_string(), "errmsg": errmsg}).to_string())
+        } else {
+            errcode(code, &errmsg)
+        })),
+        Action::Redirect { status, location } => {
+            let mut response = json_answer(status, "");
+            if let Ok(value) = HeaderValue::from_str(&location) {
+                response.headers_mut().insert(LOCATION, value);
+            }
+            Ok(Struck::Answer(response))
+        }
+        Action::Reset => {
+            switch.reset();
+            Err(Abort)
+        }
+        Action::Close => Err(Abort),
+        Action::ResetAfter => Ok(Struck::ResetAfter),
+        Action::Silence => Ok(Struck::Silence),
+        _ => Ok(Struck::No),
+    }
+}
+
+fn reset(switch: &Switch) -> Abort {
+    switch.reset();
+    Abort
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Registration {
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    client_secret: String,
+    #[serde(default)]
+    subscriptions: Vec<Subscription>,
+    #[serde(default)]
+    ua: String,
+}
+
+async fn register(
+    gateway: &Arc<Gateway>,
+    request: Request<Incoming>,
+    switch: &Switch,
+) -> Result<Answer, Abort> {
+    let accept = request.headers().get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let body = match read_body(request).await {
+        Ok(body) => body,
+        Err(answer) => return Ok(answer),
+    };
+    let parsed: Result<Registration, _> = serde_json::from_slice(&body);
+    let client_id = parsed.as_ref().ok().map(|r| r.client_id.as_str());
+    let struck = strike(gateway, Place::Registration, client_id, switch).await?;
+    if let Struck::Answer(answer) = struck {
+        return Ok(answer);
+    }
+    let answer = match parsed {
+        Err(reason) => {
+            refuse(gateway, Place::Registration, None, 400, "invalidParameter", &reason.to_string());
+            error(400, "invalidParameter", &format!("the body is no registration: {reason}"))
+        }
+        Ok(r) if !allowed(gateway, &r.client_id, &r.client_secret) => {
+            refuse(gateway, Place::Registration, Some(&r.client_id), 401, "authFailed", "wrong id or secret");
+            json_answer(401, AUTH_FAILED)
+        }
+        Ok(r) => grant(gateway, r, accept),
+    };
+    if matches!(struck, Struck::ResetAfter) { Err(reset(switch)) } else { Ok(answer) }
+}
+
+fn grant(gateway: &Arc<Gateway>, registration: Registration, accept: String) -> Answer {
+    let Registration { client_id, subscriptions, ua, .. } = registration;
+    let client_id: Arc<str> = client_id.into();
+    let mut state = gateway.state();
+    state.stats.registrations += 1;
+    gateway.record(Happening::Registered {
+        client_id: Arc::clone(&client_id),
+        ua,
+        accept,
+        subscriptions: subscriptions.clone(),
+    });
+    gateway.know(&mut state, &client_id);
+    let ttl = gateway.real(gateway.config.ticket_ttl);
+    let ticket = state.tickets.issue(client_id, subscriptions.into(), ttl);
+    drop(state);
+    let endpoint = format!("{}/connect", gateway.base.replacen("http", "ws", 1));
+    json_answer(200, json!({"endpoint": endpoint, "ticket": ticket}).to_string())
+}
+
+fn allowed(gateway: &Gateway, client_id: &str, secret: &str) -> bool {
+    match &gateway.config.credentials {
+        Credentials::Any => !client_id.is_empty() && !secret.is_empty(),
+        Credentials::List(list) => list.iter().any(|c| c.client_id == client_id && c.client_secret == secret),
+    }
+}
+
+fn refuse(gateway: &Gateway, place: Place, client_id: Option<&str>, status: u16, code: &str, reason: &str) {
+    gateway.state().stats.refused += 1;
+    gateway.record(Happening::Refused {
+        place,
+        client_id: client_id.map(Into::into),
+        conversation: None,
+        status,
+        code: code.to_owned(),
+        reason: reason.to_owned(),
+    });
+}
+
+async fn connect(
+    gateway: Arc<Gateway>,
+    mut request: Request<Incoming>,
+    switch: Arc<Switch>,
+    permit: Arc<OwnedSemaphorePermit>,
+) -> Result<Answer, Abort> {
+    let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY).cloned() else {
+        return Ok(error(400, "invalidParameter", "this path is for WebSockets only"));
+    };
+    let redeemed = {
+        let name = query(&request, "ticket").unwrap_or_default();
+        gateway.state().tickets.redeem(&name)
+    };
+    let client_id = redeemed.as_ref().ok().map(|ticket| Arc::clone(&ticket.client_id));
+    let struck = strike(&gateway, Place::Connect, client_id.as_deref(), &switch).await?;
+    if let Struck::Answer(answer) = struck {
+        return Ok(answer);
+    }
+    let ticket = match redeemed {
+        Ok(ticket) => ticket,
+        Err(problem) => {
+            let reason = match problem {
+                TicketError::Unknown => "the ticket is unknown",
+                TicketError::Used => "the ticket was used before",
+                TicketError::Expired => "the ticket has expired",
+            };
+            refuse(&gateway, Place::Connect, None, 401, "invalidTicket", reason);
+            return Ok(error(401, "invalidTicket", reason));
+        }
+    };
+    if matches!(struck, Struck::ResetAfter) {
+        return Err(reset(&switch));
+    }
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgrade.await else { return };
+        let Ok(parts) = upgraded.downcast::<TokioIo<Socket>>() else { return };
+        if matches!(struck, Struck::Silence) {
+            switch.silence();
+        }
+        stream::run(gateway, ticket, parts.io.into_inner(), switch, parts.read_buf.to_vec()).await;
+        drop(permit);
+    });
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(value) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, value);
+    }
+    Ok(response)
+}
+
+async fn webhook(gateway: &Gateway, request: Request<Incoming>, switch: &Switch) -> Result<Answer, Abort> {
+    let session = query(&request, "session").unwrap_or_default();
+    let struck = if gateway.has_faults() {
+        let client_id = gateway.state().sessions.owner(&session).map(|owner| owner.client_id);
+        strike(gateway, Place::Webhook, client_id.as_deref(), switch).await?
+    } else {
+        Struck::No
+    };
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let content_type = content_type.to_owned();
+    // Read even when a fault answers, so that a kept-alive connection stays usable.
+    let body = match read_body(request).await {
+        Ok(body) => body,
+        Err(answer) => return Ok(answer),
+    };
+    if let Struck::Answer(answer) = struck {
+        return Ok(answer);
+    }
+    let verdict = gateway.reply(&session, &content_type, &body);
+    if matches!(struck, Struck::ResetAfter) {
+        return Err(reset(switch));
+    }
+    if verdict.errcode == 0 {
+        return Ok(json_answer(200, Bytes::from_static(br#"{"errcode":0,"errmsg":"ok"}"#)));
+    }
+    Ok(errcode(verdict.errcode, &verdict.errmsg))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenRequest {
+    app_key: String,
+    app_secret: String,
+}
+
+async fn token(gateway: &Arc<Gateway>, request: Request<Incoming>, switch: &Switch) -> Result<Answer, Abort> {
+    let body = match read_body(request).await {
+        Ok(body) => body,
+        Err(answer) => return Ok(answer),
+    };
+    let parsed: Option<TokenRequest> = serde_json::from_slice(&body).ok();
+    let client_id = parsed.as_ref().map(|request| request.app_key.as_str());
+    let struck = strike(gateway, Place::Token, client_id, switch).await?;
+    if let Struck::Answer(answer) = struck {
+        return Ok(answer);
+    }
+    let answer = match parsed.filter(|r| allowed(gateway, &r.app_key, &r.app_secret)) {
+        Some(request) => {
+            let token = issue_token(gateway, &request.app_key);
+            json_answer(200, json!({"accessToken": token, "expireIn": TOKEN_SECONDS}).to_string())
+        }
+        None => {
+            refuse(gateway, Place::Token, None, 400, "invalidClientIdOrSecret", "wrong key or secret");
+            error(400, "invalidClientIdOrSecret", "无效的clientId或者clientSecret")
+        }
+    };
+    if matches!(struck, Struck::ResetAfter) { Err(reset(switch)) } else { Ok(answer) }
+}
+
+async fn old_token(
+    gateway: &Arc<Gateway>,
+    request: &Request<Incoming>,
+    switch: &Switch,
+) -> Result<Answer, Abort> {
+    let key = query(request, "appkey").unwrap_or_default();
+    let secret = query(request, "appsecret").unwrap_or_default();
+    let struck = strike(gateway, Place::Token, Some(&key), switch).await?;
+    if let Struck::Answer(answer) = struck {
+        return Ok(answer);
+    }
+    let answer = if allowed(gateway, &key, &secret) {
+        let token = issue_token(gateway, &key);
+        let body = json!({"errcode": 0, "access_token": token, "errmsg": "ok", "expires_in": TOKEN_SECONDS});
+        json_answer(200, body.to_string())
+    } else {
+        refuse(gateway, Place::Token, Some(&key), 200, "40089", "wrong key or secret");
+        errcode(40_089, "不合法的corpid或corpsecret")
+    };
+    if matches!(struck, Struck::ResetAfter) { Err(reset(switch)) } else { Ok(answer) }
+}
+
+/// An app's token: the same one while it is valid, renewed by being asked for.
+fn issue_token(gateway: &Arc<Gateway>, client_id: &str) -> String {
+    let client_id: Arc<str> = client_id.into();
+    let mut state = gateway.state();
+    gateway.record(Happening::Token { client_id: Arc::clone(&client_id) });
+    let expires = Instant::now() + gateway.real(Duration::from_secs(TOKEN_SECONDS));
+    let app = gateway.know(&mut state, &client_id);
+    let valid = app.token.take().filter(|(_, expires)| *expires > Instant::now());
+    let token = valid.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), |(token, _)| token);
+    app.token = Some((token.clone(), expires));
+    token
+}
