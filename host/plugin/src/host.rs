@@ -1,18 +1,36 @@
 //! The engine and everything plugins share.
 
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{HostError, LoadError, Plugin, PluginSpec};
+use tokio::sync::Semaphore;
+use wasmtime::component::Linker;
+use wasmtime::{
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
+
+use crate::state::{self, State};
+use crate::ticker::Ticker;
+use crate::{HostError, LoadError, Plugin, PluginSpec, load};
+
+/// Elements a guest's table may have. CPython, the largest guest seen, has about 12 000 functions.
+pub(crate) const MAX_TABLE: usize = 64 << 10;
+
+/// The most one linear memory can hold, whatever the limits say: all a 32-bit guest can address.
+const MAX_MEMORY: usize = 4 << 30;
+
+/// How many components compile at the same time. Each compilation uses all cores by itself.
+const COMPILERS: usize = 2;
 
 /// How a [`Host`] is made.
 #[derive(Clone, Debug)]
 pub struct HostConfig {
-    /// Where compiled code is kept between runs; none keeps it in memory only.
+    /// Where compiled code is kept between runs; none compiles anew each time.
     pub cache_dir: Option<PathBuf>,
     /// Where instances live.
     pub allocator: Allocator,
-    /// How many calls may run at the same time, over all plugins; more wait for their turn.
+    /// How many calls may be under way at the same time, over all plugins; more wait for their turn.
     pub max_instances: u32,
     /// The largest component file that is compiled, in bytes.
     pub max_component: u64,
@@ -42,31 +60,126 @@ pub enum Allocator {
     OnDemand,
 }
 
-/// The WebAssembly engine, one per process.
-pub struct Host {}
+/// The WebAssembly engine and what all plugins share: the linked host functions, the epoch clock, the slots for
+/// instances. One per process.
+pub struct Host {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<State>,
+    pub(crate) ticker: Arc<Ticker>,
+    /// One permit for each call under way: the pool of slots is sized by it.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) compilers: Semaphore,
+    pub(crate) max_component: u64,
+    pub(crate) offload: Option<tokio::runtime::Handle>,
+    allocator: Allocator,
+}
 
 impl Host {
     /// Makes the engine.
-    pub fn new(_config: HostConfig) -> Result<Arc<Host>, HostError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// The cache directory cannot be written, or the runtime does not work on this machine.
+    pub fn new(config: HostConfig) -> Result<Arc<Host>, HostError> {
+        let cache = config.cache_dir.as_deref().map(open_cache).transpose()?;
+        let slots = config.max_instances.max(1);
+        let (engine, allocator) = match config.allocator {
+            Allocator::OnDemand => (engine(cache, None)?, Allocator::OnDemand),
+            Allocator::Pooling => match engine(cache.clone(), Some(slots)) {
+                Ok(engine) => (engine, Allocator::Pooling),
+                Err(error) => {
+                    tracing::warn!(
+                        "plugins run about twice as slow: the address space is too small for the pooling allocator \
+                         ({error:#}); raise the limit on virtual memory (`ulimit -v`)"
+                    );
+                    (engine(cache, None)?, Allocator::OnDemand)
+                }
+            },
+        };
+        let linker = state::linker(&engine).map_err(HostError::Runtime)?;
+        let ticker = Ticker::start(engine.weak()).map_err(|error| HostError::Runtime(error.into()))?;
+        Ok(Arc::new(Host {
+            engine,
+            linker,
+            ticker: Arc::new(ticker),
+            slots: Arc::new(Semaphore::new(slots as usize)),
+            compilers: Semaphore::new(COMPILERS),
+            max_component: config.max_component,
+            offload: config.offload,
+            allocator,
+        }))
     }
 
     /// The allocator in use, after a fall-back.
     pub fn allocator(&self) -> Allocator {
-        unimplemented!()
+        self.allocator
     }
 
     /// Reads, compiles and proves the component at `spec.path`, off the async threads.
-    pub async fn load(self: &Arc<Self>, _spec: PluginSpec) -> Result<Arc<Plugin>, LoadError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is no component this host can run; the error says how to mend it.
+    pub async fn load(self: &Arc<Self>, spec: PluginSpec) -> Result<Arc<Plugin>, LoadError> {
+        let component = load::read(spec.path.clone(), self.max_component).await?;
+        self.load_bytes(spec, component).await
     }
 
     /// As [`load`](Host::load), from bytes; `spec.path` is only named in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Host::load).
     pub async fn load_bytes(
         self: &Arc<Self>,
-        _spec: PluginSpec,
-        _component: Vec<u8>,
+        spec: PluginSpec,
+        component: Vec<u8>,
     ) -> Result<Arc<Plugin>, LoadError> {
-        unimplemented!()
+        load::prove(self, spec, component).await
     }
+}
+
+fn open_cache(dir: &Path) -> Result<Cache, HostError> {
+    let refuse = |reason: String| HostError::Cache { path: dir.to_owned(), reason };
+    std::fs::create_dir_all(dir).map_err(|error| refuse(error.to_string()))?;
+    let dir = dir.canonicalize().map_err(|error| refuse(error.to_string()))?;
+    let mut config = CacheConfig::new();
+    config.with_directory(dir);
+    Cache::new(config).map_err(|error| refuse(format!("{error:#}")))
+}
+
+fn engine(cache: Option<Cache>, slots: Option<u32>) -> Result<Engine, HostError> {
+    let mut config = Config::new();
+    config.epoch_interruption(true).cache(cache).wasm_backtrace_max_frames(NonZeroUsize::new(8));
+    // Halves the cost of a call; WASI 0.3 would need it.
+    config.concurrency_support(false);
+    if let Some(slots) = slots {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
+    }
+    Engine::new(&config).map_err(HostError::Runtime)
+}
+
+/// Slots for `slots` calls at a time. All of it is address space; what is resident depends on how many calls really
+/// run at the same time.
+fn pool(slots: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_core_instances(slots.saturating_mul(64))
+        .max_core_instances_per_component(256)
+        .total_memories(slots.saturating_mul(2))
+        .max_memories_per_component(16)
+        .max_memories_per_module(4)
+        .max_memory_size(MAX_MEMORY)
+        .total_tables(slots.saturating_mul(4))
+        .max_tables_per_component(64)
+        .max_tables_per_module(16)
+        .table_elements(MAX_TABLE)
+        .total_stacks(slots)
+        .max_unused_warm_slots(slots.min(16))
+        // A small guest touches less than this: its memory is set back by copying instead of by system calls.
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(16 << 10)
+        // Where the kernel has it (6.7), only what was written is set back.
+        .pagemap_scan(Enabled::Auto);
+    pool
 }

@@ -4,19 +4,31 @@
 //! times, at the same time, each time in a fresh instance under [`Limits`]. [`Plugins`] is the live set: it watches
 //! files, proves a new build before it serves, publishes [`Generation`]s, and goes back when a new build only traps.
 //!
-//! - `host`: the engine, its allocator, its compiled-code cache and the clock that interrupts guests
+//! - `host`, `ticker`: the engine, its allocator, its cache of compiled code, and the clock that interrupts guests
 //! - `load`, `diagnose`: from bytes to a proven plugin, or to a sentence that says what is wrong with them
-//! - `plugin`, `state`, `guest_log`: one call, what the guest can reach in it, and where its output goes
+//! - `plugin`, `call`: one call, on which thread it runs and what it has used
+//! - `state`, `guest_log`: what the guest can reach during a call, and where its output goes
+//! - `reason`, `health`: why a call failed, in words, and whether a new build fails too often
 //! - `live`: the live set
 //! - [`toolchain`]: from a guest's source folder to a component
 
 mod bindings;
+mod call;
+mod diagnose;
 mod error;
+mod guest_log;
+mod health;
 mod host;
 mod limits;
 mod live;
+mod load;
 mod plugin;
+mod reason;
+mod signature;
 mod spec;
+mod state;
+mod text;
+mod ticker;
 pub mod toolchain;
 
 pub use bindings::belfry::bot::host::PluginInfo;
@@ -24,7 +36,7 @@ pub use error::{CallError, HostError, LoadError, PluginsError};
 pub use host::{Allocator, Host, HostConfig};
 pub use limits::Limits;
 pub use live::{Generation, PluginEvent, Plugins, PluginsConfig, Problem};
-pub use plugin::{About, CallContext, Handler, Plugin};
+pub use plugin::{About, CallContext, Handler, Phases, Plugin};
 pub use spec::PluginSpec;
 
 /// The records and variants of `wit/types.wit`.

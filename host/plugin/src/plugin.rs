@@ -1,10 +1,28 @@
 //! One loaded plugin and its calls.
 
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use crate::types::{Message, Outcome};
-use crate::{CallError, PluginInfo, PluginSpec};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+use wasmtime::component::InstancePre;
+use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+
+use crate::bindings::exports::belfry::bot::message_handler;
+use crate::call::{Call, Metered, Tick};
+use crate::guest_log::GuestLog;
+use crate::health::Health;
+use crate::reason;
+use crate::state::State;
+use crate::types::{Failure, Message, Outcome};
+use crate::{CallError, Host, Limits, PluginInfo, PluginSpec};
+
+/// A guest that computes longer than this on average is sent to the offload runtime without being tried inline.
+const HEAVY: Duration = Duration::from_micros(500);
 
 /// An interface of `wit/` that a plugin may export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,7 +41,7 @@ pub struct About {
     pub bytes: u64,
     /// What it took to compile it, or to take it from the cache.
     pub compile: Duration,
-    /// What it takes to start one instance (the trial one).
+    /// What it took to start the trial instance.
     pub instantiate: Duration,
     /// The handlers it exports.
     pub handlers: Vec<Handler>,
@@ -31,6 +49,19 @@ pub struct About {
     pub imports: Vec<String>,
     /// Names of all its exports.
     pub exports: Vec<String>,
+}
+
+/// Where the time of one call went.
+#[derive(Clone, Copy, Debug)]
+pub struct Phases {
+    /// Making the store.
+    pub store: Duration,
+    /// Making the instance and finding its export.
+    pub instantiate: Duration,
+    /// The call itself: handing the message over, the guest's work, taking the answer.
+    pub call: Duration,
+    /// Throwing store and instance away.
+    pub drop: Duration,
 }
 
 /// What the guest may ask about the call it serves.
@@ -41,39 +72,289 @@ pub struct CallContext {
 }
 
 /// One build of one plugin, ready to be called.
-pub struct Plugin {}
+pub struct Plugin {
+    pub(crate) build: Arc<Build>,
+    pub(crate) about: About,
+}
+
+/// The part of a plugin that calls hold on to.
+pub(crate) struct Build {
+    pub(crate) host: Arc<Host>,
+    pub(crate) spec: PluginSpec,
+    /// `spec.name` and `spec.config` once more, cheap to hand to every call.
+    pub(crate) name: Arc<str>,
+    pub(crate) config: Arc<BTreeMap<String, String>>,
+    pub(crate) component: InstancePre<State>,
+    pub(crate) exports: Exports,
+    pub(crate) health: Health,
+}
+
+/// Where the handlers are among a component's exports.
+#[derive(Default)]
+pub(crate) struct Exports {
+    pub(crate) message: Option<message_handler::GuestIndices>,
+}
 
 impl Plugin {
     /// What the config says about it.
     pub fn spec(&self) -> &PluginSpec {
-        unimplemented!()
+        &self.build.spec
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.spec().name
+        &self.build.name
     }
 
     /// What other plugins are told about it.
     pub fn info(&self) -> PluginInfo {
-        unimplemented!()
+        let PluginSpec { name, description, commands, .. } = self.spec();
+        PluginInfo { name: name.clone(), description: description.clone(), commands: commands.clone() }
     }
 
     /// Facts about the component.
     pub fn about(&self) -> &About {
-        unimplemented!()
+        &self.about
     }
 
     /// Whether it exports `handler`.
-    pub fn handles(&self, _handler: Handler) -> bool {
-        unimplemented!()
+    pub fn handles(&self, handler: Handler) -> bool {
+        self.about.handlers.contains(&handler)
+    }
+
+    /// One call of `on-message` under the stopwatch, on this thread and without deadline. For benchmarks.
+    ///
+    /// # Errors
+    ///
+    /// As [`on_message`](Plugin::on_message).
+    pub async fn time_call(&self, message: &Message, context: &CallContext) -> Result<Phases, CallError> {
+        let build = &self.build;
+        let limits = build.limits();
+        let call = Arc::new(Call::new(GuestLog::new(Arc::clone(&build.name), limits.log_bytes), limits.cpu));
+        let timed = Metered {
+            call: Arc::clone(&call),
+            ticker: Arc::clone(&build.host.ticker),
+            inner: Box::pin(build.timed(call, Arc::clone(&context.plugins), message)),
+        };
+        timed.await.map_err(|stop| stop.error)
     }
 
     /// Calls `message-handler.on-message` in a fresh instance.
     ///
     /// The first milliseconds run on the calling thread, the rest of a long computation on the host's `offload`
-    /// runtime. Dropping the future stops the guest.
-    pub async fn on_message(&self, _message: &Message, _context: &CallContext) -> Result<Outcome, CallError> {
-        unimplemented!()
+    /// runtime. Waits first if as many calls are under way as the host has slots. Dropping the future stops the guest.
+    ///
+    /// # Errors
+    ///
+    /// The guest's own `failure`, a trap, or a limit. See [`CallError`].
+    pub async fn on_message(
+        &self,
+        message: Arc<Message>,
+        context: &CallContext,
+    ) -> Result<Outcome, CallError> {
+        let result = self.build.call(&context.plugins, move |build, call, plugins| async move {
+            build.on_message(call, plugins, &message).await
+        });
+        match result.await {
+            Ok(Ok(outcome)) => {
+                self.build.health.worked();
+                Ok(outcome)
+            }
+            Ok(Err(failure)) => {
+                self.build.health.worked();
+                Err(reason::returned(&self.build.name, failure))
+            }
+            Err(stop) => {
+                self.build.health.trapped(&stop);
+                Err(stop.error)
+            }
+        }
     }
+}
+
+/// Why a call ended without a result from the guest.
+pub(crate) struct Stop {
+    pub(crate) error: CallError,
+    /// Whether the guest is to blame.
+    pub(crate) guest: bool,
+}
+
+impl Build {
+    fn limits(&self) -> &Limits {
+        &self.spec.limits
+    }
+
+    /// Starts an instance and throws it away: what is wrong with it shows now, not with the first message.
+    pub(crate) async fn try_out(self: &Arc<Self>) -> Result<(), CallError> {
+        let plugins = Arc::from([]);
+        let trial = self.call(&plugins, |build, call, plugins| async move {
+            let mut store = build.store(call, plugins);
+            let result = async {
+                let instance = build.component.instantiate_async(&mut store).await?;
+                if let Some(message) = &build.exports.message {
+                    message.load(&mut store, &instance)?;
+                }
+                Ok(())
+            };
+            let result = result.await;
+            result.map_err(|error| reason::stopped(&build, &store, &error))
+        });
+        trial.await.map_err(|stop| stop.error)
+    }
+
+    async fn on_message(
+        &self,
+        call: Arc<Call>,
+        plugins: Arc<[PluginInfo]>,
+        message: &Message,
+    ) -> Result<Result<Outcome, Failure>, Stop> {
+        let Some(export) = &self.exports.message else {
+            return Err(reason::no_handler(&self.name));
+        };
+        let mut store = self.store(call, plugins);
+        let result = async {
+            let instance = self.component.instantiate_async(&mut store).await?;
+            export.load(&mut store, &instance)?.call_on_message(&mut store, message).await
+        };
+        match result.await {
+            Ok(Ok(outcome)) => match reason::too_large(self, &outcome) {
+                None => Ok(Ok(outcome)),
+                Some(stop) => Err(stop),
+            },
+            Ok(Err(failure)) => Ok(Err(failure)),
+            Err(error) => Err(reason::stopped(self, &store, &error)),
+        }
+    }
+
+    async fn timed(
+        &self,
+        call: Arc<Call>,
+        plugins: Arc<[PluginInfo]>,
+        message: &Message,
+    ) -> Result<Phases, Stop> {
+        let Some(export) = &self.exports.message else {
+            return Err(reason::no_handler(&self.name));
+        };
+        let start = Instant::now();
+        let mut store = self.store(call, plugins);
+        let stored = Instant::now();
+        let guest = async {
+            let instance = self.component.instantiate_async(&mut store).await?;
+            export.load(&mut store, &instance)
+        };
+        let guest = guest.await.map_err(|error| reason::stopped(self, &store, &error))?;
+        let instantiated = Instant::now();
+        let result = guest.call_on_message(&mut store, message).await;
+        let called = Instant::now();
+        result.map_err(|error| reason::stopped(self, &store, &error))?.ok();
+        drop(store);
+        Ok(Phases {
+            store: stored - start,
+            instantiate: instantiated - stored,
+            call: called - instantiated,
+            drop: called.elapsed(),
+        })
+    }
+
+    fn store(&self, call: Arc<Call>, plugins: Arc<[PluginInfo]>) -> Store<State> {
+        let limits = self.limits();
+        let state = State::new(call, limits.memory, Arc::clone(&self.config), plugins);
+        let mut store = Store::new(&self.host.engine, state);
+        store.limiter(|state| &mut state.memory);
+        // One figure bounds what crosses over in both directions of a call; what is returned is weighed again, exactly.
+        let fuel = limits.host_bytes.max(limits.output.saturating_add(64 << 10));
+        store.set_hostcall_fuel(usize::try_from(fuel).unwrap_or(usize::MAX));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(on_epoch);
+        store
+    }
+
+    /// Runs one call under the deadline, in a slot, on the right thread.
+    async fn call<T, F>(
+        self: &Arc<Self>,
+        plugins: &Arc<[PluginInfo]>,
+        work: impl FnOnce(Arc<Build>, Arc<Call>, Arc<[PluginInfo]>) -> F,
+    ) -> Result<T, Stop>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Stop>> + Send + 'static,
+    {
+        let Ok(slot) = Arc::clone(&self.host.slots).acquire_owned().await else {
+            return Err(reason::stopping(&self.name));
+        };
+        let limits = self.limits();
+        let call = Arc::new(Call::new(GuestLog::new(Arc::clone(&self.name), limits.log_bytes), limits.cpu));
+        let inner = work(Arc::clone(self), Arc::clone(&call), Arc::clone(plugins));
+        let job = Metered {
+            call: Arc::clone(&call),
+            ticker: Arc::clone(&self.host.ticker),
+            inner: Box::pin(in_slot(slot, inner)),
+        };
+        let heavy = self.health.average() > HEAVY;
+        let run = drive(job, &call, self.host.offload.as_ref(), heavy);
+        let result = match tokio::time::timeout(limits.deadline, run).await {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(reason::stopping(&self.name)),
+            Err(_) => Err(reason::too_late(self, &call)),
+        };
+        self.health.ran(call.spent());
+        call.log.finish();
+        result
+    }
+}
+
+async fn in_slot<F: Future>(_slot: OwnedSemaphorePermit, inner: F) -> F::Output {
+    inner.await
+}
+
+/// Polls `job` here until it has used up a slice, then on the offload runtime. None if that runtime is gone.
+async fn drive<T, F>(
+    job: Metered<F>,
+    call: &Call,
+    offload: Option<&tokio::runtime::Handle>,
+    heavy: bool,
+) -> Option<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let Some(offload) = offload else {
+        return Some(job.await);
+    };
+    let mut job = job;
+    if !heavy {
+        let inline = poll_fn(|cx| match Pin::new(&mut job).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if call.take_wants_offload() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        if let Some(result) = inline.await {
+            return Some(result);
+        }
+    }
+    Aborting(offload.spawn(job)).join().await
+}
+
+/// A task that ends when nobody waits for it any more.
+struct Aborting<T>(JoinHandle<T>);
+
+impl<T> Aborting<T> {
+    async fn join(mut self) -> Option<T> {
+        (&mut self.0).await.ok()
+    }
+}
+
+impl<T> Drop for Aborting<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "wasmtime's signature")]
+fn on_epoch(context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    Ok(match context.data().call.tick() {
+        Tick::GoOn => UpdateDeadline::Continue(1),
+        Tick::Yield => UpdateDeadline::Yield(1),
+        Tick::Stop => UpdateDeadline::Interrupt,
+    })
 }
