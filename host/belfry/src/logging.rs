@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{Log, LogFormat, LogLevel};
 
@@ -25,13 +26,24 @@ pub enum LoggingError {
     Twice,
 }
 
-/// Starts logging for the rest of the process. `RUST_LOG`, if set, wins over `log.level`.
+/// Starts logging to standard error for the rest of the process. `RUST_LOG`, if set, wins over `log.level`.
 ///
 /// # Errors
 /// When `RUST_LOG` is not understood or logging was started before.
 pub fn start(log: Log) -> Result<(), LoggingError> {
+    start_to(log, std::io::stderr)
+}
+
+/// [`start`] with another place for the lines. Colours still go by standard error.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_to<W>(log: Log, writer: W) -> Result<(), LoggingError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let filter = filter(log.level, std::env::var(VARIABLE).ok().as_deref())?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match log.format {
         LogFormat::Json => {
             lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()

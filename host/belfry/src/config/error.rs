@@ -61,6 +61,23 @@ impl Problem {
     }
 }
 
+/// One line, for a log.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = self.at {
+            write!(f, "line {}: ", at.line)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{} ", self.key)?;
+        }
+        f.write_str(&self.what)?;
+        if !self.mend.is_empty() {
+            write!(f, "; {}", self.mend.replace('\n', " "))?;
+        }
+        Ok(())
+    }
+}
+
 /// Why a config cannot be used: one or more problems.
 #[derive(Debug, Clone)]
 pub struct ConfigError {

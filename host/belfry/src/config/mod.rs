@@ -221,6 +221,13 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     load_with(path, &|name| std::env::var(name).ok())
 }
 
+/// Where compiled plugins are kept when the config names no folder: `belfry` in the user's cache folder, if the
+/// environment tells where that is.
+#[must_use]
+pub fn default_cache_dir() -> Option<PathBuf> {
+    resolve::cache_dir_from(&|name| std::env::var(name).ok())
+}
+
 /// [`load`] with another source of environment variables.
 ///
 /// # Errors

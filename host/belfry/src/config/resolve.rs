@@ -53,6 +53,15 @@ pub(super) fn resolve(
     }
 }
 
+/// The folder for caches as the system's habits have it, with `belfry` below it.
+pub(super) fn cache_dir_from(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let from = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = from("XDG_CACHE_HOME")
+        .or_else(|| from("LOCALAPPDATA"))
+        .or_else(|| from("HOME").map(|home| home.join(".cache")))?;
+    Some(base.join("belfry"))
+}
+
 struct Resolver<'a> {
     document: &'a Document<'a>,
     folder: &'a Path,
@@ -357,11 +366,7 @@ impl Resolver<'_> {
         if let Some(folder) = table.cache_dir.as_deref() {
             return self.path(&KeyPath::of(&["host", "cache_dir"]), folder);
         }
-        let from = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = from("XDG_CACHE_HOME")
-            .or_else(|| from("LOCALAPPDATA"))
-            .or_else(|| from("HOME").map(|home| home.join(".cache")))?;
-        Some(base.join("belfry"))
+        cache_dir_from(env)
     }
 
     /// A path beside the config file.

@@ -301,5 +301,5 @@ fn a_reference_where_nothing_is_expanded_is_a_warning() {
     let loaded = good(&format!("{GOOD}[plugins.todo]\nconfig = {{ key = \"${{env:SECRET}}\" }}\n"));
     assert_eq!(loaded.config.plugins[0].config["key"], "${env:SECRET}");
     let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
-    snapshot("not_expanded", &warning.display(&loaded.path).to_string());
+    snapshot("not_expanded", &format!("{}\n\n{warning}", warning.display(&loaded.path)));
 }
