@@ -4,12 +4,18 @@
 //! - [`commands`]: what each of them does
 //! - [`config`]: `belfry.toml`, its JSON Schema, and what is said when it is wrong
 //! - `convert`: from the config's types to those of the other crates
+//! - [`dev`]: `belfry dev`
 //! - [`doctor`]: `belfry channel doctor`
 //! - [`logging`]: log lines for people and for machines
+//! - [`run`]: `belfry run`
+//! - [`wiring`]: from the config to a running host
 
 pub mod cli;
 pub mod commands;
 pub mod config;
 mod convert;
+pub mod dev;
 pub mod doctor;
 pub mod logging;
+pub mod run;
+pub mod wiring;

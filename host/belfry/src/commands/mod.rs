@@ -24,8 +24,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let global = cli.global;
     let log = || logging::start(global.log(Log::default()));
     match cli.command {
-        Command::Run(_) => anyhow::bail!("`belfry run` is not part of this build"),
-        Command::Dev(_) => anyhow::bail!("`belfry dev` is not part of this build"),
+        Command::Run(args) => crate::run::run(&args, global),
+        Command::Dev(args) => crate::dev::run(&args, global),
         Command::Simulate(args) => {
             log()?;
             block_on(simulate::run(args))

@@ -1,0 +1,196 @@
+//! What a person types, and what the bot answers.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Result;
+use belfry_journal::{Journal, JournalStats};
+use belfry_simulator::{Content, Happening, Person, Reply, Say, Simulator, conversation_id};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::terminal::Terminal;
+use crate::wiring::Running;
+
+const HELP: &str = "\
+What you type is said to the bot. Lines that begin with a colon are for belfry:
+  :group             talk in a group, where the bot is mentioned; :private goes back
+  :as NAME           be somebody else; :external NAME somebody from outside, without a staff id
+  :send KIND         send a picture, richText, audio, video, file, markdown, interactiveCard or chatRecord
+  :help              this
+  :quit              stop (Ctrl-D too)";
+
+/// A person in front of a simulated bot.
+pub struct Chat {
+    simulator: Simulator,
+    journal: Arc<dyn Journal>,
+    terminal: Terminal,
+}
+
+/// Who talks where.
+struct Place {
+    group: bool,
+    person: Person,
+}
+
+impl Chat {
+    pub fn new(simulator: Simulator, running: &Running, terminal: Terminal) -> Self {
+        Self { simulator, journal: running.journal.clone(), terminal }
+    }
+
+    /// Takes lines until the person stops, and shows every answer when it comes.
+    ///
+    /// # Errors
+    /// When the terminal cannot be used.
+    pub async fn talk(&self) -> Result<ExitCode> {
+        let mut lines = self.terminal.lines("> ")?;
+        self.terminal.note("chat with the bot; :help lists what else there is, :quit stops");
+        let mut place = Place { group: false, person: Person::default() };
+        let mut watch = self.simulator.watch(self.simulator.now());
+        loop {
+            tokio::select! {
+                line = lines.recv() => match line {
+                    Some(line) if line.trim() == ":quit" => break,
+                    Some(line) => self.hear(line.trim(), &mut place),
+                    None => break,
+                },
+                Some(record) = watch.next() => if let Happening::Replied(reply) = &record.what {
+                    self.terminal.answer(&shown(reply));
+                }
+            }
+        }
+        // Answers to the last line may still be on their way, as when the lines came from a pipe.
+        self.settle(Duration::from_secs(5)).await;
+        while let Ok(Some(record)) = tokio::time::timeout(Duration::from_millis(20), watch.next()).await {
+            if let Happening::Replied(reply) = &record.what {
+                self.terminal.answer(&shown(reply));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn hear(&self, line: &str, place: &mut Place) {
+        let (word, rest) = line.split_once(' ').map_or((line, ""), |(word, rest)| (word, rest.trim()));
+        match word {
+            "" => {}
+            ":help" => self.terminal.note(HELP),
+            ":group" => place.group = true,
+            ":private" => place.group = false,
+            ":as" if !rest.is_empty() => place.person = Person::staff(rest.to_lowercase(), rest),
+            ":external" if !rest.is_empty() => place.person = Person::external(rest),
+            ":send" => match sample(rest) {
+                Some(content) => self.say(place, content),
+                None => self.terminal.note(HELP),
+            },
+            _ if word.starts_with(':') => self.terminal.note(HELP),
+            _ => self.say(place, Content::text(line)),
+        }
+    }
+
+    fn say(&self, place: &Place, content: Content) {
+        let name = if place.group { "group" } else { place.person.nick.as_str() };
+        let conversation = conversation_id(name);
+        let say = if place.group {
+            Say::group(conversation, place.person.clone(), "")
+        } else {
+            Say::private(conversation, place.person.clone(), "")
+        };
+        self.simulator.say(say.content(content));
+    }
+
+    /// Says each text and prints its answers; the exit code tells whether every text got one.
+    ///
+    /// # Errors
+    /// Never so far.
+    pub async fn say_all(&self, texts: &[String], patience: Duration) -> Result<ExitCode> {
+        let place = Place { group: false, person: Person::default() };
+        let mut code = ExitCode::SUCCESS;
+        for text in texts {
+            let since = self.simulator.now();
+            self.say(&place, Content::text(text));
+            let settled = self.settle_after_ack(since, patience).await;
+            let replies: Vec<String> = self.replies(since);
+            for reply in &replies {
+                self.terminal.answer(reply);
+            }
+            if replies.is_empty() {
+                let why = if settled { "handled without an answer" } else { "no answer in time" };
+                self.terminal.note(&format!("{why}: {text}"));
+                code = ExitCode::FAILURE;
+            }
+        }
+        Ok(code)
+    }
+
+    fn replies(&self, since: u64) -> Vec<String> {
+        let page = self.simulator.records(since, usize::MAX);
+        let reply = |what: &Happening| match what {
+            Happening::Replied(reply) => Some(shown(reply)),
+            _ => None,
+        };
+        page.records.iter().filter_map(|record| reply(&record.what)).collect()
+    }
+
+    /// Waits until the message said after `since` is taken and all that came of it has arrived.
+    async fn settle_after_ack(&self, since: u64, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        let acked = |what: &Happening| matches!(what, Happening::Acked(_)).then_some(());
+        if self.simulator.wait_for(since, patience, acked).await.is_err() {
+            return false;
+        }
+        self.settle(until.saturating_duration_since(Instant::now())).await
+    }
+
+    /// Waits until nothing is pending.
+    async fn settle(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        loop {
+            let JournalStats { pending_events, pending_deliveries, .. } = self.journal.stats();
+            if pending_events == 0 && pending_deliveries == 0 {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+fn sample(kind: &str) -> Option<Content> {
+    Content::samples().into_iter().find(|content| {
+        let value = serde_json::to_value(content).unwrap_or_default();
+        value.get("kind").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(kind))
+    })
+}
+
+/// A reply as a person reads it in a terminal.
+fn shown(reply: &Reply) -> String {
+    let field = |path: &str| reply.body.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let items = |path: &str| reply.body.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default();
+    let label = |item: &Value, title: &str, url: &str| {
+        let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        format!("\n  [{}] {}", text(title), text(url))
+    };
+    let text = match reply.msgtype() {
+        "markdown" => field("/markdown/text"),
+        "link" => {
+            format!("{}\n{}\n  {}", field("/link/title"), field("/link/text"), field("/link/messageUrl"))
+        }
+        "actionCard" => {
+            let mut text = field("/actionCard/text");
+            if let Some(card) = reply.body.get("actionCard").filter(|card| card.get("singleURL").is_some()) {
+                text.push_str(&label(card, "singleTitle", "singleURL"));
+            }
+            for button in items("/actionCard/btns") {
+                text.push_str(&label(&button, "title", "actionURL"));
+            }
+            text
+        }
+        "feedCard" => {
+            items("/feedCard/links").iter().map(|link| label(link, "title", "messageURL")).collect()
+        }
+        _ => reply.text(),
+    };
+    // What a plugin wrote must not steer the terminal.
+    text.chars().filter(|&c| c == '\n' || c == '\t' || !c.is_control()).collect()
+}

@@ -1,0 +1,128 @@
+//! `belfry dev`: a plugin, a simulated DingTalk and a chat, in one process.
+//!
+//! - `workshop`: builds the plugin, and again on every save.
+//! - `chat`: what a person types, and what the bot answers.
+//! - `terminal`: lines in and out, the log above the prompt.
+
+mod chat;
+mod terminal;
+mod workshop;
+
+use std::{collections::BTreeMap, path::Path, process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result};
+use belfry_dingtalk::SecretString;
+use belfry_plugin_host::PluginEvent;
+use belfry_simulator::{Simulator, SimulatorConfig};
+use tempfile::TempDir;
+use tokio::{runtime::Handle, sync::broadcast};
+use url::Url;
+
+use crate::{
+    cli::{DevArgs, Global},
+    config::{App, Config, DEFAULT_APP, DingTalk, Log, Pipeline, Plugin, Transport, default_cache_dir},
+    logging,
+    run::StopSignals,
+    wiring::{Running, Runtimes},
+};
+use chat::Chat;
+use terminal::Terminal;
+use workshop::Workshop;
+
+/// Builds the plugin, then chats with it.
+///
+/// # Errors
+/// When the plugin cannot be built the first time, or the host cannot be set up.
+pub fn run(args: &DevArgs, global: Global) -> Result<ExitCode> {
+    let terminal = Terminal::open(args.say.is_empty());
+    logging::start_to(global.log(Log::default()), terminal.writer())?;
+    Runtimes::new()?.block_on(async |guests| develop(args, terminal, guests).await)
+}
+
+async fn develop(args: &DevArgs, terminal: Terminal, guests: Handle) -> Result<ExitCode> {
+    let mut stop = StopSignals::new()?;
+    let serving =
+        tempfile::Builder::new().prefix("belfry-dev-").tempdir().context("create a folder for builds")?;
+    let mut workshop = tokio::select! {
+        workshop = Workshop::open(&args.dir, serving.path(), terminal.clone()) => workshop?,
+        () = stop.wait() => return Ok(ExitCode::FAILURE),
+    };
+    let (simulator, running) = start(&workshop, &serving, guests).await?;
+    let chat = Chat::new(simulator.clone(), &running, terminal.clone());
+    let code = if args.say.is_empty() {
+        let news = running.plugins.events();
+        tokio::select! {
+            // The chat ends with the person's last line, the others only with the chat.
+            code = chat.talk() => code?,
+            () = workshop.rebuild_on_save() => ExitCode::FAILURE,
+            () = tell_news(news, terminal) => ExitCode::FAILURE,
+            () = stop.wait() => ExitCode::SUCCESS,
+        }
+    } else {
+        tokio::select! {
+            code = chat.say_all(&args.say, args.timeout) => code?,
+            () = stop.wait() => ExitCode::FAILURE,
+        }
+    };
+    running.shutdown(Duration::from_secs(2)).await;
+    simulator.shutdown().await;
+    Ok(code)
+}
+
+/// A simulated DingTalk, and a host with the one plugin that is connected to it.
+async fn start(workshop: &Workshop, serving: &TempDir, guests: Handle) -> Result<(Simulator, Running)> {
+    let simulator = Simulator::start(SimulatorConfig::default()).await?;
+    let config = config(workshop.plugin(), serving.path(), simulator.base_url())?;
+    let running = Running::start(&config, guests).await?;
+    if let Some(problem) = running.plugins.problems().first() {
+        anyhow::bail!("load {}: {}", problem.name, problem.reason);
+    }
+    let connected = simulator.wait_for_connections(None, 1, Duration::from_secs(10)).await;
+    connected.context("connect the bot to the simulated DingTalk")?;
+    Ok((simulator, running))
+}
+
+fn config(plugin: Plugin, folder: &Path, simulator: &str) -> Result<Config> {
+    let base = Url::parse(simulator).context("use the simulator's address")?;
+    let app = App {
+        client_id: "dingsimulator".to_owned(),
+        client_secret: SecretString::from("simulated"),
+        allowed_users: vec!["*".to_owned()],
+        api_base: base.clone(),
+        oapi_base: base,
+        plugins: None,
+        denied_reply: None,
+    };
+    Ok(Config {
+        dingtalk: DingTalk {
+            apps: BTreeMap::from([(DEFAULT_APP.to_owned(), app)]),
+            transport: Transport { proxy: crate::config::Proxy::None, ..Transport::default() },
+        },
+        plugins: vec![plugin],
+        // Nothing is dropped in here: the workshop's one file has its table.
+        plugins_dir: folder.join("plugins"),
+        cache_dir: default_cache_dir(),
+        pipeline: Pipeline::default(),
+        log: Log::default(),
+    })
+}
+
+/// Says when a new build serves, or why it does not.
+async fn tell_news(mut news: broadcast::Receiver<PluginEvent>, terminal: Terminal) {
+    loop {
+        match news.recv().await {
+            Ok(PluginEvent::Loaded { name, generation, .. }) => {
+                terminal.note(&format!("{name} is live, generation {generation}"));
+            }
+            Ok(PluginEvent::Rejected { name, reason, .. }) => {
+                terminal.note(&format!("{name} was refused, the old build keeps answering: {reason}"));
+            }
+            Ok(PluginEvent::RolledBack { name, reason, .. }) => {
+                terminal.note(&format!("{name} is back on the build before: {reason}"));
+            }
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            // The plugins end with the chat.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

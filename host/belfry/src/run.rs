@@ -1,0 +1,76 @@
+//! `belfry run`.
+
+use std::{process::ExitCode, time::Instant};
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::{
+    cli::{Global, RunArgs},
+    config::{self, Config},
+    logging,
+    wiring::{Running, Runtimes},
+};
+
+/// Runs until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When the config cannot be used or the host cannot be set up.
+pub fn run(args: &RunArgs, global: Global) -> Result<ExitCode> {
+    let started = Instant::now();
+    let loaded = config::load(&args.config.config)?;
+    logging::start(global.log(loaded.config.log))?;
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    Runtimes::new()?.block_on(async |guests| serve(&loaded.config, guests, started).await)
+}
+
+async fn serve(config: &Config, guests: tokio::runtime::Handle, started: Instant) -> Result<ExitCode> {
+    let mut stop = StopSignals::new()?;
+    let running = Running::start(config, guests).await?;
+    let plugins = running.plugins.current().plugins.len();
+    let apps = config.dingtalk.apps.len();
+    info!(apps, plugins, took_ms = started.elapsed().as_millis() as u64, "running; Ctrl-C stops");
+    stop.wait().await;
+    info!(grace = ?config.pipeline.shutdown_grace, "stopping: no more messages are taken, running ones may finish");
+    let left = tokio::select! {
+        left = running.shutdown(config.pipeline.shutdown_grace) => left,
+        () = stop.wait() => {
+            warn!("stopped at once");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if left.events > 0 || left.deliveries > 0 {
+        warn!(messages = left.events, replies = left.deliveries, "stopped with work left undone");
+    } else {
+        info!("stopped");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C and SIGTERM.
+pub struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// Catches them from now on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn new() -> Result<Self> {
+        let catch = |kind| signal(kind).context("catch Ctrl-C and SIGTERM");
+        Ok(Self { interrupt: catch(SignalKind::interrupt())?, terminate: catch(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next one.
+    pub async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

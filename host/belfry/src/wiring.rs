@@ -1,0 +1,110 @@
+//! From the config to a running host: engine, plugins, journal, pipeline.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use belfry_dingtalk::{AppConfig, StreamSettings, Transport, TransportConfig};
+use belfry_journal::{Journal, MemoryJournal, MemoryLimits};
+use belfry_pipeline::{AppSettings, Left, Pipeline, PipelineConfig, PipelineLimits};
+use belfry_plugin_host::{Host, HostConfig, PluginSpec, Plugins, PluginsConfig};
+use tokio::runtime::{self, Runtime};
+use tracing::warn;
+
+use crate::config::Config;
+
+/// The two runtimes of a host. Sockets, timers and short guests share one thread: a message then costs no wake-up of
+/// another. Guests that compute for longer move to the second runtime, which has a thread for each core.
+pub struct Runtimes {
+    io: Runtime,
+    guests: Runtime,
+}
+
+/// A host that is up.
+pub struct Running {
+    /// The live plugins.
+    pub plugins: Arc<Plugins>,
+    /// The path of messages.
+    pub pipeline: Pipeline,
+    /// What is not done yet.
+    pub journal: Arc<dyn Journal>,
+}
+
+impl Runtimes {
+    /// Starts both.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn new() -> Result<Self> {
+        let io =
+            runtime::Builder::new_current_thread().enable_all().build().context("start the I/O runtime")?;
+        let guests = runtime::Builder::new_multi_thread()
+            .thread_name("guest")
+            .enable_time()
+            .build()
+            .context("start the runtime of the guests")?;
+        Ok(Self { io, guests })
+    }
+
+    /// Runs `work` to its end, then leaves whatever still runs behind.
+    pub fn block_on<T>(self, work: impl AsyncFnOnce(runtime::Handle) -> T) -> T {
+        let result = self.io.block_on(work(self.guests.handle().clone()));
+        self.guests.shutdown_background();
+        self.io.shutdown_background();
+        result
+    }
+}
+
+impl Running {
+    /// Loads the plugins, then connects the apps. `guests` is where long computations of guests run.
+    ///
+    /// # Errors
+    /// When a certificate, the proxy or the WebAssembly engine cannot be set up. A plugin that cannot be loaded and an
+    /// app that cannot connect are told in the log, and the rest runs.
+    pub async fn start(config: &Config, guests: runtime::Handle) -> Result<Self> {
+        let transport = Transport::new(&TransportConfig::from(&config.dingtalk.transport))?;
+        let host = Host::new(HostConfig {
+            cache_dir: config.cache_dir.clone(),
+            offload: Some(guests),
+            ..HostConfig::default()
+        })?;
+        let specs = config.plugins.iter().map(PluginSpec::from).collect();
+        let plugins = PluginsConfig { specs, folder: Some(config.plugins_dir.clone()) };
+        let plugins = Arc::new(Plugins::start(host, plugins).await?);
+        if plugins.current().plugins.is_empty() {
+            warn!(folder = %config.plugins_dir.display(), "no plugin is loaded: put a .wasm into the folder");
+        }
+        let limits = MemoryLimits {
+            pending: config.pipeline.pending,
+            pending_bytes: config.pipeline.pending_bytes,
+            ..MemoryLimits::default()
+        };
+        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new(limits));
+        let pipeline = Pipeline::start(pipeline_config(config, transport), plugins.clone(), journal.clone());
+        Ok(Self { plugins, pipeline, journal })
+    }
+
+    /// Ends it politely within `grace`.
+    pub async fn shutdown(self, grace: Duration) -> Left {
+        self.pipeline.shutdown(grace).await
+    }
+}
+
+fn pipeline_config(config: &Config, transport: Transport) -> PipelineConfig {
+    let apps = config.dingtalk.apps.iter().map(|(name, app)| AppSettings {
+        name: name.clone(),
+        dingtalk: AppConfig::from(app),
+        allowed_users: app.allowed_users.clone(),
+        plugins: app.plugins.clone(),
+        denied_reply: app.denied_reply.clone(),
+    });
+    PipelineConfig {
+        apps: apps.collect(),
+        transport,
+        stream: StreamSettings::default(),
+        limits: PipelineLimits {
+            handle_within: config.pipeline.handle_within,
+            deliver_within: config.pipeline.deliver_within,
+            ..PipelineLimits::default()
+        },
+    }
+}
