@@ -98,7 +98,7 @@ pub enum Action {
         /// `Location`.
         location: String,
     },
-    /// The TCP connection is reset (RST) before anything was read.
+    /// The TCP connection is reset (RST); the request is not obeyed, and a webhook's body not even read.
     Reset,
     /// The request is read and obeyed, then the TCP connection is reset instead of an answer.
     ResetAfter,

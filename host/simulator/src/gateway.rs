@@ -3,6 +3,7 @@
 mod control;
 mod deliver;
 mod http;
+mod register;
 mod stream;
 mod webhook;
 

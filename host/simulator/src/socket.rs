@@ -51,10 +51,6 @@ impl Switch {
     pub(crate) fn is_cut(&self) -> bool {
         self.mode() >= CUT
     }
-
-    pub(crate) fn is_silent(&self) -> bool {
-        self.mode() == SILENT
-    }
 }
 
 #[derive(Debug)]

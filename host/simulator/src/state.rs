@@ -32,7 +32,6 @@ pub(crate) struct State {
     pub retries: Retries,
     pub unaddressed: VecDeque<Request>,
     pub stats: Stats,
-    pub stopped: bool,
 }
 
 pub(crate) struct App {

@@ -1,36 +1,31 @@
 //! The listener and the paths of DingTalk's HTTP API.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_KEY, UPGRADE,
+    CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    UPGRADE,
 };
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{AUTH_FAILED, Gateway, control, stream};
-use crate::config::Credentials;
+use super::register::{old_token, refuse, register, token};
+use super::{Gateway, control, stream};
 use crate::fault::{Action, Place};
-use crate::record::{Happening, Subscription};
 use crate::socket::{Socket, Switch};
 use crate::state::TicketError;
 
 /// Longest request body read; longer ones end the connection after an error.
 const MAX_BODY: usize = 2 << 20;
-
-/// Validity of an access token in seconds, as documented.
-const TOKEN_SECONDS: u64 = 7_200;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
@@ -112,12 +107,12 @@ pub(super) fn json_answer(status: u16, body: impl Into<Bytes>) -> Answer {
 }
 
 /// The error body of the `/v1.0` surface; note the lower-case `requestid`.
-fn error(status: u16, code: &str, message: &str) -> Answer {
+pub(super) fn error(status: u16, code: &str, message: &str) -> Answer {
     let request_id = uuid::Uuid::new_v4().to_string().to_uppercase();
     json_answer(status, json!({"code": code, "requestid": request_id, "message": message}).to_string())
 }
 
-fn errcode(errcode: i64, errmsg: &str) -> Answer {
+pub(super) fn errcode(errcode: i64, errmsg: &str) -> Answer {
     json_answer(200, json!({"errcode": errcode, "errmsg": errmsg}).to_string())
 }
 
@@ -138,7 +133,7 @@ pub(super) fn query(request: &Request<Incoming>, name: &str) -> Option<String> {
 }
 
 /// What a fault leaves to be done.
-enum Struck {
+pub(super) enum Struck {
     /// Go on as if nothing was.
     No,
     /// This is the answer.
@@ -150,7 +145,7 @@ enum Struck {
 }
 
 /// Lets a fault at `place` take its course.
-async fn strike(
+pub(super) async fn strike(
     gateway: &Gateway,
     place: Place,
     client_id: Option<&str>,
@@ -195,90 +190,9 @@ async fn strike(
     }
 }
 
-fn reset(switch: &Switch) -> Abort {
+pub(super) fn reset(switch: &Switch) -> Abort {
     switch.reset();
     Abort
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Registration {
-    #[serde(default)]
-    client_id: String,
-    #[serde(default)]
-    client_secret: String,
-    #[serde(default)]
-    subscriptions: Vec<Subscription>,
-    #[serde(default)]
-    ua: String,
-}
-
-async fn register(
-    gateway: &Arc<Gateway>,
-    request: Request<Incoming>,
-    switch: &Switch,
-) -> Result<Answer, Abort> {
-    let accept = request.headers().get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-    let body = match read_body(request).await {
-        Ok(body) => body,
-        Err(answer) => return Ok(answer),
-    };
-    let parsed: Result<Registration, _> = serde_json::from_slice(&body);
-    let client_id = parsed.as_ref().ok().map(|r| r.client_id.as_str());
-    let struck = strike(gateway, Place::Registration, client_id, switch).await?;
-    if let Struck::Answer(answer) = struck {
-        return Ok(answer);
-    }
-    let answer = match parsed {
-        Err(reason) => {
-            refuse(gateway, Place::Registration, None, 400, "invalidParameter", &reason.to_string());
-            error(400, "invalidParameter", &format!("the body is no registration: {reason}"))
-        }
-        Ok(r) if !allowed(gateway, &r.client_id, &r.client_secret) => {
-            refuse(gateway, Place::Registration, Some(&r.client_id), 401, "authFailed", "wrong id or secret");
-            json_answer(401, AUTH_FAILED)
-        }
-        Ok(r) => grant(gateway, r, accept),
-    };
-    if matches!(struck, Struck::ResetAfter) { Err(reset(switch)) } else { Ok(answer) }
-}
-
-fn grant(gateway: &Arc<Gateway>, registration: Registration, accept: String) -> Answer {
-    let Registration { client_id, subscriptions, ua, .. } = registration;
-    let client_id: Arc<str> = client_id.into();
-    let mut state = gateway.state();
-    state.stats.registrations += 1;
-    gateway.record(Happening::Registered {
-        client_id: Arc::clone(&client_id),
-        ua,
-        accept,
-        subscriptions: subscriptions.clone(),
-    });
-    gateway.know(&mut state, &client_id);
-    let ttl = gateway.real(gateway.config.ticket_ttl);
-    let ticket = state.tickets.issue(client_id, subscriptions.into(), ttl);
-    drop(state);
-    let endpoint = format!("{}/connect", gateway.base.replacen("http", "ws", 1));
-    json_answer(200, json!({"endpoint": endpoint, "ticket": ticket}).to_string())
-}
-
-fn allowed(gateway: &Gateway, client_id: &str, secret: &str) -> bool {
-    match &gateway.config.credentials {
-        Credentials::Any => !client_id.is_empty() && !secret.is_empty(),
-        Credentials::List(list) => list.iter().any(|c| c.client_id == client_id && c.client_secret == secret),
-    }
-}
-
-fn refuse(gateway: &Gateway, place: Place, client_id: Option<&str>, status: u16, code: &str, reason: &str) {
-    gateway.state().stats.refused += 1;
-    gateway.record(Happening::Refused {
-        place,
-        client_id: client_id.map(Into::into),
-        conversation: None,
-        status,
-        code: code.to_owned(),
-        reason: reason.to_owned(),
-    });
 }
 
 async fn connect(
@@ -361,70 +275,4 @@ async fn webhook(gateway: &Gateway, request: Request<Incoming>, switch: &Switch)
         return Ok(json_answer(200, Bytes::from_static(br#"{"errcode":0,"errmsg":"ok"}"#)));
     }
     Ok(errcode(verdict.errcode, &verdict.errmsg))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TokenRequest {
-    app_key: String,
-    app_secret: String,
-}
-
-async fn token(gateway: &Arc<Gateway>, request: Request<Incoming>, switch: &Switch) -> Result<Answer, Abort> {
-    let body = match read_body(request).await {
-        Ok(body) => body,
-        Err(answer) => return Ok(answer),
-    };
-    let parsed: Option<TokenRequest> = serde_json::from_slice(&body).ok();
-    let client_id = parsed.as_ref().map(|request| request.app_key.as_str());
-    let struck = strike(gateway, Place::Token, client_id, switch).await?;
-    if let Struck::Answer(answer) = struck {
-        return Ok(answer);
-    }
-    let answer = match parsed.filter(|r| allowed(gateway, &r.app_key, &r.app_secret)) {
-        Some(request) => {
-            let token = issue_token(gateway, &request.app_key);
-            json_answer(200, json!({"accessToken": token, "expireIn": TOKEN_SECONDS}).to_string())
-        }
-        None => {
-            refuse(gateway, Place::Token, None, 400, "invalidClientIdOrSecret", "wrong key or secret");
-            error(400, "invalidClientIdOrSecret", "无效的clientId或者clientSecret")
-        }
-    };
-    if matches!(struck, Struck::ResetAfter) { Err(reset(switch)) } else { Ok(answer) }
-}
-
-async fn old_token(
-    gateway: &Arc<Gateway>,
-    request: &Request<Incoming>,
-    switch: &Switch,
-) -> Result<Answer, Abort> {
-    let key = query(request, "appkey").unwrap_or_default();
-    let secret = query(request, "appsecret").unwrap_or_default();
-    let struck = strike(gateway, Place::Token, Some(&key), switch).await?;
-    if let Struck::Answer(answer) = struck {
-        return Ok(answer);
-    }
-    let answer = if allowed(gateway, &key, &secret) {
-        let token = issue_token(gateway, &key);
-        let body = json!({"errcode": 0, "access_token": token, "errmsg": "ok", "expires_in": TOKEN_SECONDS});
-        json_answer(200, body.to_string())
-    } else {
-        refuse(gateway, Place::Token, Some(&key), 200, "40089", "wrong key or secret");
-        errcode(40_089, "不合法的corpid或corpsecret")
-    };
-    if matches!(struck, Struck::ResetAfter) { Err(reset(switch)) } else { Ok(answer) }
-}
-
-/// An app's token: the same one while it is valid, renewed by being asked for.
-fn issue_token(gateway: &Arc<Gateway>, client_id: &str) -> String {
-    let client_id: Arc<str> = client_id.into();
-    let mut state = gateway.state();
-    gateway.record(Happening::Token { client_id: Arc::clone(&client_id) });
-    let expires = Instant::now() + gateway.real(Duration::from_secs(TOKEN_SECONDS));
-    let app = gateway.know(&mut state, &client_id);
-    let valid = app.token.take().filter(|(_, expires)| *expires > Instant::now());
-    let token = valid.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), |(token, _)| token);
-    app.token = Some((token.clone(), expires));
-    token
 }
