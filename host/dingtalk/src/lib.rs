@@ -3,7 +3,11 @@
 
 mod ack;
 mod app;
+mod dial;
 mod frame;
+mod guard;
+mod http;
+mod json;
 mod message;
 mod outgoing;
 mod payload;
@@ -15,7 +19,7 @@ mod subscriptions;
 mod transport;
 mod webhook;
 
-pub use ack::AckHandle;
+pub use ack::{AckHandle, DetachedAck};
 pub use app::AppConfig;
 pub use frame::FrameHeaders;
 pub use message::{

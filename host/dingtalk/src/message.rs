@@ -2,6 +2,11 @@
 
 use crate::SessionWebhook;
 
+mod content;
+mod parse;
+
+pub use parse::redacted_raw;
+
 /// A message that somebody sent to the robot.
 #[derive(Debug, Clone)]
 pub struct BotMessage {
@@ -231,28 +236,29 @@ pub enum PayloadError {
 }
 
 impl BotMessage {
-    /// Reads the `data` of a push.
-    ///
-    /// Numbers may be strings and the other way round, unknown fields are ignored, fields of the wrong type count as
-    /// missing.
-    ///
-    /// # Errors
-    ///
-    /// If `data` is not a JSON object or has no `conversationId`.
-    pub fn parse(data: &str) -> Result<BotMessage, PayloadError> {
-        let _ = data;
-        Err(PayloadError::Missing("conversationId"))
-    }
-
     /// Whether the robot wrote this itself; such messages are to be ignored.
     pub fn is_own(&self) -> bool {
         matches!((&self.sender.id, &self.chatbot_user_id), (Some(sender), Some(robot)) if sender == robot)
     }
 }
 
-/// `data` of a bot message without `sessionWebhook`, which is a secret: fit for plugins and the journal.
-///
-/// Everything else is kept as sent. `{}` if `data` is not a JSON object.
-pub fn redacted_raw(data: &str) -> String {
-    data.to_owned()
+impl MessageContent {
+    /// The text of a text or markdown message, of a rich text's text runs, or of a transcription.
+    pub fn as_text(&self) -> Option<std::borrow::Cow<'_, str>> {
+        match self {
+            MessageContent::Text(text) | MessageContent::Markdown(text) => Some(text.into()),
+            MessageContent::RichText(parts) => {
+                let texts = parts.iter().filter_map(|part| match part {
+                    RichPart::Text(text) => Some(text.as_str()),
+                    _ => None,
+                });
+                Some(texts.collect::<String>().into())
+            }
+            MessageContent::Audio { recognition, .. } => recognition.as_deref().map(Into::into),
+            _ => None,
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

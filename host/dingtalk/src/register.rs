@@ -2,10 +2,18 @@
 
 use std::time::{Duration, SystemTime};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{AppConfig, Subscriptions, Transport};
+use crate::{AppConfig, Subscriptions, Transport, http, json};
+
+mod error;
+
+pub use error::{RegistrationError, RegistrationErrorKind};
+
+/// Path of the registration call below the API base (protocol text, "connections/open").
+const PATH: &str = "v1.0/gateway/connections/open";
 
 /// What the gateway grants: one connection, within 90 s.
 #[derive(Debug, Clone)]
@@ -18,67 +26,28 @@ pub struct Registration {
     pub server_date: Option<SystemTime>,
 }
 
-/// Why the gateway did not grant a connection.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("register with the gateway: {message}")]
-pub struct RegistrationError {
-    /// What kind of trouble.
-    pub kind: RegistrationErrorKind,
-    /// HTTP status, if there was an answer.
-    pub status: Option<u16>,
-    /// DingTalk's error code, for example `authFailed`.
-    pub code: Option<String>,
-    /// What happened, with the start of the answer.
-    pub message: String,
-    /// The gateway asked to wait this long (`Retry-After`, or `wait` in the body).
-    pub retry_after: Option<Duration>,
-    hint: String,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    client_id: &'a str,
+    client_secret: &'a str,
+    subscriptions: Vec<Subscription>,
+    ua: &'a str,
 }
 
-/// Classes of registration errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RegistrationErrorKind {
-    /// 401: ClientID or ClientSecret are wrong.
-    Credentials,
-    /// 400: the app is not published, has no robot, or its message mode is not Stream.
-    StreamModeOff,
-    /// 403 or 429: too many calls in a short time.
-    RateLimited,
-    /// 403: the organisation's API calls of this month are used up.
-    QuotaExhausted,
-    /// The address was banned for a while (`{"status":1111,"wait":5,…}` or an HTML page).
-    AddressBanned,
-    /// 403 for another reason.
-    Forbidden,
-    /// 5xx.
-    Unavailable,
-    /// HTML where JSON belongs, typically from a proxy.
-    NotJson,
-    /// An empty body.
-    EmptyBody,
-    /// JSON, but without endpoint or ticket, or with ones that cannot be used.
-    BadAnswer,
-    /// No connection: name look-up, TCP, TLS or proxy.
-    Network,
-    /// No answer in time.
-    Timeout,
-    /// Any other status.
-    Unexpected,
+#[derive(Serialize)]
+struct Subscription {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    topic: &'static str,
 }
 
-impl RegistrationErrorKind {
-    /// Whether only a change of configuration can help; retried slowly and shown as such.
-    pub const fn is_misconfiguration(self) -> bool {
-        matches!(self, Self::Credentials | Self::StreamModeOff)
-    }
-}
-
-impl RegistrationError {
-    /// What to do about it, as a sentence.
-    pub fn hint(&self) -> &str {
-        &self.hint
-    }
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default, deserialize_with = "json::id")]
+    endpoint: Option<String>,
+    #[serde(default, deserialize_with = "json::id")]
+    ticket: Option<String>,
 }
 
 /// Registers once; total time bounded by `timeout` (10 s is what the protocol reference advises).
@@ -92,13 +61,40 @@ pub async fn register(
     subscriptions: &Subscriptions,
     timeout: Duration,
 ) -> Result<Registration, RegistrationError> {
-    let _ = (app, transport, subscriptions, timeout);
-    Err(RegistrationError {
-        kind: RegistrationErrorKind::Network,
-        status: None,
-        code: None,
-        message: String::new(),
-        retry_after: None,
-        hint: String::new(),
-    })
+    register_as(app, transport, subscriptions, timeout, concat!("belfry/", env!("CARGO_PKG_VERSION"))).await
+}
+
+pub(crate) async fn register_as(
+    app: &AppConfig,
+    transport: &Transport,
+    subscriptions: &Subscriptions,
+    timeout: Duration,
+    user_agent: &str,
+) -> Result<Registration, RegistrationError> {
+    let request = Request {
+        client_id: &app.client_id,
+        client_secret: app.client_secret.expose_secret(),
+        subscriptions: subscriptions
+            .topics()
+            .map(|topic| Subscription { kind: topic.frame_type(), topic: topic.as_str() })
+            .collect(),
+        ua: user_agent,
+    };
+    let url = app.api_url(PATH);
+    let host = crate::socket::endpoint_host(&url);
+    let body = serde_json::to_string(&request).map_err(|error| error::network(&host, &error.to_string()))?;
+    let call = http::post_json(&transport.http, url, body);
+    let reply = match tokio::time::timeout(timeout, call).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(failure)) => return Err(error::network(&host, &failure)),
+        Err(_) => return Err(error::timeout(&host, timeout)),
+    };
+    if reply.status == 200
+        && let Ok(answer) = serde_json::from_slice::<Answer>(&reply.body)
+        && let (Some(endpoint), Some(ticket)) = (answer.endpoint, answer.ticket)
+    {
+        let endpoint = Url::parse(&endpoint).map_err(|_| error::bad_endpoint(&endpoint))?;
+        return Ok(Registration { endpoint, ticket: ticket.into(), server_date: reply.date });
+    }
+    Err(error::classify(&app.client_id, &host, &reply))
 }

@@ -1,8 +1,10 @@
 //! The connection that is always there: reconnects, overlaps, drains.
 
+mod counters;
 mod settings;
 mod state;
 
+pub(crate) use counters::Counters;
 pub use settings::{Random, StreamSettings, WallClock};
 pub use state::{ConnectionState, StreamError, StreamStats};
 

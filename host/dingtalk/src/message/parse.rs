@@ -1,0 +1,222 @@
+//! From the `data` of a push to a [`BotMessage`].
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    AtUser, BotMessage, Conversation, ConversationKind, MessageContent, PayloadError, Quoted, QuotaError, Sender,
+    content::{self, Body},
+};
+use crate::{
+    SessionWebhook,
+    json::{self, Members},
+};
+
+/// The payload's envelope (reference, section 4.1). Everything may be missing.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Envelope<'a> {
+    #[serde(deserialize_with = "json::id")]
+    conversation_id: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    conversation_type: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    conversation_title: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    chatbot_corp_id: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    chatbot_user_id: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    robot_code: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    msg_id: Option<String>,
+    #[serde(rename = "msgtype", deserialize_with = "json::id")]
+    kind: Option<String>,
+    // The specification's sample has the typo `createA`.
+    #[serde(alias = "createA", deserialize_with = "json::unsigned")]
+    create_at: Option<u64>,
+    #[serde(deserialize_with = "json::id")]
+    sender_id: Option<String>,
+    #[serde(deserialize_with = "json::text")]
+    sender_nick: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    sender_staff_id: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    sender_union_id: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    sender_corp_id: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    sender_platform: Option<String>,
+    #[serde(deserialize_with = "json::flag")]
+    is_admin: Option<bool>,
+    #[serde(deserialize_with = "json::flag")]
+    is_in_at_list: Option<bool>,
+    #[serde(borrow, deserialize_with = "json::raw")]
+    at_users: Option<&'a RawValue>,
+    #[serde(deserialize_with = "json::id")]
+    session_webhook: Option<String>,
+    #[serde(deserialize_with = "json::unsigned")]
+    session_webhook_expired_time: Option<u64>,
+    #[serde(borrow, deserialize_with = "json::raw")]
+    text: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "json::raw")]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "json::raw")]
+    quote_message: Option<&'a RawValue>,
+    #[serde(deserialize_with = "json::id")]
+    original_msg_id: Option<String>,
+    #[serde(deserialize_with = "json::id")]
+    original_process_query_key: Option<String>,
+    #[serde(borrow, deserialize_with = "json::raw")]
+    hosting_context: Option<&'a RawValue>,
+    #[serde(deserialize_with = "json::signed")]
+    error_code: Option<i64>,
+    #[serde(deserialize_with = "json::text")]
+    error_message: Option<String>,
+}
+
+impl BotMessage {
+    /// Reads the `data` of a push.
+    ///
+    /// Numbers may be strings and the other way round, unknown fields are ignored, fields of the wrong type count as
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// If `data` is not a JSON object or has no `conversationId`.
+    pub fn parse(data: &str) -> Result<BotMessage, PayloadError> {
+        let envelope: Envelope<'_> = json::from_object(data)?;
+        let conversation = conversation(&envelope)?;
+        let (content, quoted) = content(&envelope);
+        Ok(BotMessage {
+            conversation,
+            content,
+            quoted,
+            at_users: at_users(envelope.at_users),
+            hosting_user_id: envelope.hosting_context.and_then(hosting_user),
+            webhook: envelope
+                .session_webhook
+                .map(|url| SessionWebhook::new(url, envelope.session_webhook_expired_time)),
+            quota_error: envelope
+                .error_code
+                .filter(|code| *code != 0)
+                .map(|code| QuotaError { code, message: envelope.error_message }),
+            msg_id: envelope.msg_id,
+            robot_code: envelope.robot_code,
+            kind: envelope.kind.unwrap_or_default(),
+            created_at: envelope.create_at,
+            sender: Sender {
+                id: envelope.sender_id,
+                staff_id: envelope.sender_staff_id,
+                union_id: envelope.sender_union_id,
+                nick: envelope.sender_nick.unwrap_or_default(),
+                corp_id: envelope.sender_corp_id,
+                platform: envelope.sender_platform,
+                is_admin: envelope.is_admin,
+            },
+            is_in_at_list: envelope.is_in_at_list,
+            chatbot_user_id: envelope.chatbot_user_id,
+            chatbot_corp_id: envelope.chatbot_corp_id,
+            original_process_query_key: envelope.original_process_query_key,
+            original_msg_id: envelope.original_msg_id,
+        })
+    }
+}
+
+fn conversation(envelope: &Envelope<'_>) -> Result<Conversation, PayloadError> {
+    let kind = match envelope.conversation_type.as_deref() {
+        Some("1") => ConversationKind::Private,
+        Some("2") => ConversationKind::Group,
+        _ => ConversationKind::Unknown,
+    };
+    let id = envelope.conversation_id.clone().ok_or(PayloadError::Missing("conversationId"))?;
+    Ok(Conversation { id, kind, title: envelope.conversation_title.clone() })
+}
+
+fn content(envelope: &Envelope<'_>) -> (MessageContent, Option<Quoted>) {
+    let kind = envelope.kind.as_deref().unwrap_or("text");
+    // Texts stand under `text`, everything else under `content`.
+    let raw = if kind == "text" { envelope.text.or(envelope.content) } else { envelope.content.or(envelope.text) };
+    let object = raw.and_then(json::object_text);
+    let body = Body::read(object.as_deref(), raw.and_then(json::as_text).map(std::borrow::Cow::into_owned));
+    let key = &envelope.original_process_query_key;
+    let quoted = body
+        .quoted()
+        .or(envelope.quote_message)
+        .and_then(|raw| content::quoted(raw, key.clone()))
+        .or_else(|| body.is_reply().then(|| unrepeated(envelope)));
+    (body.into_content(kind, raw), quoted)
+}
+
+/// A reply whose quoted message is not repeated: only ids lead to it.
+fn unrepeated(envelope: &Envelope<'_>) -> Quoted {
+    Quoted {
+        kind: None,
+        msg_id: envelope.original_msg_id.clone(),
+        sender_id: None,
+        sender_nick: None,
+        created_at: None,
+        content: MessageContent::Missing,
+        process_query_key: envelope.original_process_query_key.clone(),
+    }
+}
+
+fn at_users(raw: Option<&RawValue>) -> Vec<AtUser> {
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", default)]
+    struct User {
+        #[serde(deserialize_with = "json::id")]
+        dingtalk_id: Option<String>,
+        #[serde(deserialize_with = "json::id")]
+        staff_id: Option<String>,
+        #[serde(deserialize_with = "json::id")]
+        union_id: Option<String>,
+    }
+    let user = |user: User| AtUser { dingtalk_id: user.dingtalk_id, staff_id: user.staff_id, union_id: user.union_id };
+    json::list::<User>(raw).into_iter().map(user).collect()
+}
+
+fn hosting_user(raw: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Context {
+        #[serde(default, deserialize_with = "json::id")]
+        user_id: Option<String>,
+    }
+    serde_json::from_str::<Context>(&json::object_text(raw)?).ok()?.user_id
+}
+
+/// `data` of a bot message without `sessionWebhook`, which is a secret: fit for plugins and the journal.
+///
+/// Everything else is kept as sent. `{}` if `data` is not a JSON object.
+pub fn redacted_raw(data: &str) -> String {
+    const SECRET: &str = "sessionWebhook";
+    let Ok(mut members) = json::from_object::<Members<'_>>(data) else { return "{}".to_owned() };
+    members.0.retain(|(key, _)| key != SECRET);
+    // No known payload nests it, but a forwarded or quoted message might one day.
+    for (_, value) in &members.0 {
+        if value.get().contains(SECRET) {
+            return without_nested(&members, SECRET);
+        }
+    }
+    members.to_json()
+}
+
+fn without_nested(members: &Members<'_>, secret: &str) -> String {
+    let Ok(mut value) = serde_json::from_str(&members.to_json()) else { return "{}".to_owned() };
+    remove(&mut value, secret);
+    value.to_string()
+}
+
+fn remove(value: &mut serde_json::Value, secret: &str) {
+    match value {
+        serde_json::Value::Object(map) => {
+            map.remove(secret);
+            map.values_mut().for_each(|value| remove(value, secret));
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|value| remove(value, secret)),
+        // JSON in a string: dropped whole rather than searched.
+        serde_json::Value::String(text) if text.contains(secret) && text.contains("sendBySession") => text.clear(),
+        _ => {}
+    }
+}
