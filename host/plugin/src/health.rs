@@ -9,8 +9,16 @@ use crate::plugin::Stop;
 /// Failures in a row, before any success, after which a new build is given up.
 const STRIKES: u32 = 3;
 
-/// What guests print when a function they promised is not there: QuickJS, StarlingMonkey, CPython.
+/// What guests print when a function they promised is not there: QuickJS and StarlingMonkey, CPython.
 const MISSING: [&str; 4] = ["is not a function", "not a function", "is not defined", "has no attribute"];
+
+/// What is decided about a new build, once.
+pub(crate) enum Verdict {
+    /// It has returned a result.
+    Settled,
+    /// It never worked; the reason says what it did instead.
+    GiveUp(String),
+}
 
 /// How one build has been doing.
 #[derive(Default)]
@@ -20,16 +28,17 @@ pub(crate) struct Health {
     strikes: AtomicU32,
     /// Running average of the time a call computes, in nanoseconds.
     average: AtomicU64,
-    give_up: OnceLock<Box<dyn Fn(String) + Send + Sync>>,
+    on_verdict: OnceLock<Box<dyn Fn(Verdict) + Send + Sync>>,
 }
 
 impl Health {
-    /// Has `give_up` called, once, with what happened, when the build has struck out.
-    pub(crate) fn on_give_up(&self, give_up: impl Fn(String) + Send + Sync + 'static) {
-        // Set by the live set before the build serves; a second call would be a second live set's.
-        let _ = self.give_up.set(Box::new(give_up));
+    /// Has `on_verdict` called with what is decided about the build.
+    pub(crate) fn on_verdict(&self, on_verdict: impl Fn(Verdict) + Send + Sync + 'static) {
+        // Set by the live set before the build serves; there is only one.
+        let _ = self.on_verdict.set(Box::new(on_verdict));
     }
 
+    /// The running average of the time a call computes.
     pub(crate) fn average(&self) -> Duration {
         Duration::from_nanos(self.average.load(Ordering::Relaxed))
     }
@@ -41,12 +50,14 @@ impl Health {
         self.average.store(average - average / 8 + spent / 8, Ordering::Relaxed);
     }
 
+    /// A call came back with a result, be it a failure of the guest's own.
     pub(crate) fn worked(&self) {
-        if !self.worked.load(Ordering::Relaxed) {
-            self.worked.store(true, Ordering::Relaxed);
+        if !self.worked.load(Ordering::Relaxed) && !self.worked.swap(true, Ordering::Relaxed) {
+            self.decide(Verdict::Settled);
         }
     }
 
+    /// A call was stopped.
     pub(crate) fn trapped(&self, stop: &Stop) {
         if !stop.guest || self.worked.load(Ordering::Relaxed) {
             return;
@@ -54,15 +65,19 @@ impl Health {
         let strikes = self.strikes.fetch_add(1, Ordering::Relaxed) + 1;
         let reason = stop.error.reason();
         let missing = strikes == 1 && MISSING.iter().any(|words| reason.contains(words));
-        if !missing && strikes != STRIKES {
-            return;
+        let first = reason.lines().next().unwrap_or_default();
+        if missing {
+            self.decide(Verdict::GiveUp(format!("its first call did not find its function: {first}")));
+        } else if strikes == STRIKES {
+            self.decide(Verdict::GiveUp(format!(
+                "its first {STRIKES} calls failed, the last one so: {first}"
+            )));
         }
-        if let Some(give_up) = self.give_up.get() {
-            let first = reason.lines().next().unwrap_or_default();
-            give_up(match missing {
-                true => format!("its first call did not find its function: {first}"),
-                false => format!("its first {STRIKES} calls failed, the last one so: {first}"),
-            });
+    }
+
+    fn decide(&self, verdict: Verdict) {
+        if let Some(on_verdict) = self.on_verdict.get() {
+            on_verdict(verdict);
         }
     }
 }

@@ -43,7 +43,7 @@ impl PluginSpec {
     /// None if the file's name cannot be a plugin's name.
     pub fn drop_in(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_suffix(".wasm")?;
-        if name.is_empty() || name.starts_with('.') {
+        if name.is_empty() || name.starts_with('.') || name.chars().any(char::is_control) {
             return None;
         }
         Some(PluginSpec { order: i32::MAX, ..PluginSpec::new(name, path) })

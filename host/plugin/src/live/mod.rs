@@ -1,12 +1,25 @@
 //! The live set: which builds of which plugins serve right now.
+//!
+//! One task ([`set`]) owns the state and puts everything that happens in a line: changed files, builds handed over by
+//! a program, builds that keep failing. Reading, compiling and proving happen beside it; it only decides and publishes.
+
+mod check;
+mod set;
+mod slot;
+mod watch;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{broadcast, watch};
+use arc_swap::ArcSwap;
+use tokio::sync::{broadcast, mpsc, oneshot, watch as tokio_watch};
+use tokio::task::AbortHandle;
 
-use crate::{Host, Plugin, PluginSpec, PluginsError};
+use crate::{Host, LoadError, Plugin, PluginSpec, PluginsError};
+
+/// Events a slow listener can fall behind.
+const EVENTS: usize = 64;
 
 /// What the live set starts from.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +47,7 @@ impl Generation {
 }
 
 /// Something that happened to the live set.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PluginEvent {
     /// A build serves, its first or a new one.
@@ -66,7 +79,7 @@ pub enum PluginEvent {
         /// The generation that lacks it.
         generation: u64,
     },
-    /// A new build kept trapping: the one before it serves again, and those bytes are not taken again.
+    /// A new build kept failing: the one before it serves again, and those bytes are not taken again.
     RolledBack {
         /// The plugin.
         name: String,
@@ -89,38 +102,104 @@ pub struct Problem {
 }
 
 /// The live set. Dropping it stops the watching; generations in hand stay usable.
-pub struct Plugins {}
+pub struct Plugins {
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedSender<Command>,
+    task: AbortHandle,
+}
+
+/// What the task publishes.
+struct Shared {
+    current: ArcSwap<Generation>,
+    number: tokio_watch::Sender<u64>,
+    events: broadcast::Sender<PluginEvent>,
+    problems: Mutex<Vec<Problem>>,
+}
+
+/// What the task is told.
+enum Command {
+    Replace {
+        name: String,
+        component: Vec<u8>,
+        reply: Reply,
+    },
+    /// The build has returned a result: nobody needs the one before it any more.
+    Settled {
+        name: String,
+        sha256: String,
+    },
+    /// The build has struck out.
+    GiveUp {
+        name: String,
+        sha256: String,
+        reason: String,
+    },
+}
+
+type Reply = oneshot::Sender<Result<Arc<Generation>, LoadError>>;
 
 impl Plugins {
     /// Loads everything, publishes the first generation and watches from then on. A plugin that cannot be loaded is
     /// no error here: see [`problems`](Plugins::problems).
-    pub async fn start(_host: Arc<Host>, _config: PluginsConfig) -> Result<Plugins, PluginsError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// Two specs have one name.
+    pub async fn start(host: Arc<Host>, config: PluginsConfig) -> Result<Plugins, PluginsError> {
+        let shared = Arc::new(Shared {
+            current: ArcSwap::from_pointee(Generation::default()),
+            number: tokio_watch::Sender::new(0),
+            events: broadcast::Sender::new(EVENTS),
+            problems: Mutex::default(),
+        });
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let mut set = set::Set::new(host, config, Arc::clone(&shared), commands.clone())?;
+        set.load_all().await;
+        let task = tokio::spawn(set.run(inbox)).abort_handle();
+        Ok(Plugins { shared, commands, task })
     }
 
     /// What serves now.
     pub fn current(&self) -> Arc<Generation> {
-        unimplemented!()
+        self.shared.current.load_full()
     }
 
     /// Wakes with the number of each new generation.
-    pub fn changed(&self) -> watch::Receiver<u64> {
-        unimplemented!()
+    pub fn changed(&self) -> tokio_watch::Receiver<u64> {
+        self.shared.number.subscribe()
     }
 
     /// What happens from now on. A receiver that lags loses the oldest of 64 events.
     pub fn events(&self) -> broadcast::Receiver<PluginEvent> {
-        unimplemented!()
+        self.shared.events.subscribe()
     }
 
     /// Files that do not serve at this moment, and why.
     pub fn problems(&self) -> Vec<Problem> {
-        unimplemented!()
+        self.shared.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Proves `component` and puts it in the place of `name` (one of the config's specs), as a changed file would.
-    /// Returns the generation that has it. Unchanged bytes change nothing.
-    pub async fn replace(&self, _name: &str, _component: Vec<u8>) -> Result<Arc<Generation>, PluginsError> {
-        unimplemented!()
+    /// Proves `component` and puts it in the place of `name`, as a changed file would, for a program that builds
+    /// plugins itself. Returns the generation that has it; unchanged bytes change nothing.
+    ///
+    /// # Errors
+    ///
+    /// There is no such plugin, or the build was refused; what served before goes on.
+    pub async fn replace(&self, name: &str, component: Vec<u8>) -> Result<Arc<Generation>, PluginsError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Replace { name: name.to_owned(), component, reply };
+        self.commands.send(command).map_err(|_| PluginsError::Stopped)?;
+        match answer.await {
+            Ok(result) => result.map_err(|error| PluginsError::Load { name: name.to_owned(), error }),
+            // The task drops the sender of a name it does not know.
+            Err(_) if self.task.is_finished() => Err(PluginsError::Stopped),
+            Err(_) => Err(PluginsError::Unknown(name.to_owned())),
+        }
+    }
+}
+
+impl Drop for Plugins {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

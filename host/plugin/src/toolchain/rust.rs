@@ -1,0 +1,149 @@
+//! Guests written in Rust.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::toolchain::process::{self, ask};
+use crate::toolchain::{BuildError, Built, OnProgress, Options, Progress};
+
+const TARGET: &str = "wasm32-wasip2";
+
+const GET_RUST: &str = "it is not installed; get Rust from https://rustup.rs";
+
+/// A folder with a `Cargo.toml` that makes a component.
+pub(crate) struct Guest {
+    dir: PathBuf,
+    manifest: toml::Table,
+}
+
+impl Guest {
+    /// None if the folder has no `Cargo.toml`.
+    pub(crate) fn detect(dir: &Path) -> Result<Option<Guest>, BuildError> {
+        let not_a_guest = |reason: String| BuildError::NotAGuest { dir: dir.to_owned(), reason };
+        let path = dir.join("Cargo.toml");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(not_a_guest(format!("read `Cargo.toml`: {error}"))),
+        };
+        let manifest: toml::Table =
+            text.parse().map_err(|error| not_a_guest(format!("`Cargo.toml` is not valid: {error}")))?;
+        if !manifest.contains_key("package") {
+            let reason = "its `Cargo.toml` is that of a workspace; name the folder of one plugin in it";
+            return Err(not_a_guest(reason.into()));
+        }
+        if !is_cdylib(&manifest) {
+            let reason =
+                "its `Cargo.toml` makes no component; add `[lib]` with `crate-type = [\"cdylib\"]` to it";
+            return Err(not_a_guest(reason.into()));
+        }
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        Ok(Some(Guest { dir, manifest }))
+    }
+
+    pub(crate) async fn build(
+        &self,
+        options: &Options,
+        mut progress: OnProgress<'_>,
+    ) -> Result<Built, BuildError> {
+        self.add_target(progress).await?;
+        let mut cargo = process::command("cargo", &self.dir);
+        cargo.args(["build", "--release", "--lib", "--target", TARGET]);
+        cargo.arg("--message-format=json-render-diagnostics");
+        cargo.args(["--color", if options.color { "always" } else { "never" }]);
+        if let Some(dir) = &options.target_dir {
+            cargo.arg("--target-dir").arg(dir);
+        }
+        let name = self.name();
+        let mut wasm = None;
+        let mut running = process::spawn(&mut cargo, "cargo", GET_RUST)?;
+        let status = running.run(&mut progress, |line, progress| match serde_json::from_str(line) {
+            Ok(message) => wasm = self.artifact(&message).or(wasm.take()),
+            // A build script that prints to stdout, say.
+            Err(_) => progress(Progress::Output(line)),
+        });
+        let status =
+            status.await.map_err(|error| BuildError::Tool(format!("read cargo's output: {error}")))?;
+        if !status.success() {
+            return Err(BuildError::Compile { dir: self.dir.clone() });
+        }
+        let Some(wasm) = wasm else {
+            return Err(BuildError::Tool(format!("find the component of `{name}`: cargo named none")));
+        };
+        Ok(Built { description: self.description().await, name, wasm })
+    }
+
+    /// Makes sure of the standard library for the target.
+    async fn add_target(&self, progress: OnProgress<'_>) -> Result<(), BuildError> {
+        let libdir = ask("rustc", &self.dir, ["--print", "target-libdir", "--target", TARGET]).await;
+        if libdir.is_some_and(|libdir| Path::new(&libdir).is_dir()) {
+            return Ok(());
+        }
+        progress(Progress::Step(&format!("adding the target {TARGET} with rustup")));
+        let hint = match ask("cargo", &self.dir, ["--version"]).await {
+            Some(_) => format!(
+                "it is not installed, and this Rust lacks the target {TARGET}; get Rust from https://rustup.rs, or \
+                 your system's package of that target"
+            ),
+            None => GET_RUST.to_owned(),
+        };
+        let mut rustup = process::command("rustup", &self.dir);
+        rustup.args(["target", "add", TARGET]);
+        let mut running = process::spawn(&mut rustup, "rustup", &hint)?;
+        let status = running.run(progress, |line, progress| progress(Progress::Output(line))).await;
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(_) => Err(BuildError::Tool(format!(
+                "add the target {TARGET}: rustup failed, see above; `rustup target add {TARGET}` must work"
+            ))),
+            Err(error) => Err(BuildError::Tool(format!("read rustup's output: {error}"))),
+        }
+    }
+
+    /// The component in one of cargo's messages, if it is this package's.
+    fn artifact(&self, message: &Value) -> Option<PathBuf> {
+        if message.get("reason")? != "compiler-artifact" {
+            return None;
+        }
+        let manifest = Path::new(message.get("manifest_path")?.as_str()?);
+        let own = self.dir.join("Cargo.toml");
+        if manifest != own && manifest.canonicalize().ok()? != own.canonicalize().ok()? {
+            return None;
+        }
+        let files = message.get("filenames")?.as_array()?.iter().filter_map(Value::as_str);
+        files.map(PathBuf::from).find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
+    }
+
+    fn package(&self, key: &str) -> Option<&toml::Value> {
+        self.manifest.get("package")?.get(key)
+    }
+
+    fn name(&self) -> String {
+        self.package("name").and_then(|name| name.as_str()).unwrap_or("plugin").to_owned()
+    }
+
+    /// The description, from the workspace if it is inherited.
+    async fn description(&self) -> String {
+        match self.package("description") {
+            None => String::new(),
+            Some(toml::Value::String(description)) => description.clone(),
+            Some(_) => self.inherited_description().await.unwrap_or_default(),
+        }
+    }
+
+    async fn inherited_description(&self) -> Option<String> {
+        let args = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
+        let metadata: Value = serde_json::from_str(&ask("cargo", &self.dir, args).await?).ok()?;
+        let name = self.name();
+        let package = metadata.get("packages")?.as_array()?.iter().find(|p| p["name"] == name.as_str())?;
+        Some(package.get("description")?.as_str()?.to_owned())
+    }
+}
+
+fn is_cdylib(manifest: &toml::Table) -> bool {
+    let lib = manifest.get("lib");
+    let types = lib.and_then(|lib| lib.get("crate-type").or_else(|| lib.get("crate_type")));
+    let types = types.and_then(|types| types.as_array());
+    types.is_some_and(|types| types.iter().any(|ty| ty.as_str() == Some("cdylib")))
+}
