@@ -1,0 +1,207 @@
+//! A running `belfry run`, the gateway it talks to, and what the tests need of both.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use belfry_plugin_host::toolchain;
+use belfry_simulator::{Happening, Person, Reply, Say, Simulator, SimulatorConfig, conversation_id};
+use tempfile::TempDir;
+use tokio::{
+    process::{Child, Command},
+    sync::OnceCell,
+    time::{Instant, sleep},
+};
+
+/// Longer than anything here takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The app in the plain table.
+pub const CLIENT_ID: &str = "dingtest";
+
+/// `belfry run` in a folder of its own.
+pub struct Bot {
+    pub simulator: Simulator,
+    pub folder: TempDir,
+    pub child: Child,
+}
+
+/// What a bot is started with.
+#[derive(Default)]
+pub struct Setup {
+    /// Lines of the `[channels_config.dingtalk]` table.
+    pub channel: String,
+    /// Further tables; `{gateway}` stands for the simulator's address.
+    pub tables: String,
+    /// Files of the plugin folder: name and component.
+    pub plugins: Vec<(&'static str, PathBuf)>,
+}
+
+impl Setup {
+    /// One app that lets everybody in, with these plugins.
+    pub fn with(plugins: &[(&'static str, PathBuf)]) -> Self {
+        Self { channel: "allowed_users = [\"*\"]".into(), plugins: plugins.to_vec(), ..Self::default() }
+    }
+
+    /// One app that lets everybody in, with the echo plugin.
+    pub async fn echo() -> Self {
+        Self::with(&[("echo.wasm", echo().await)])
+    }
+
+    pub fn tables(self, tables: &str) -> Self {
+        Self { tables: tables.to_owned(), ..self }
+    }
+
+    pub fn channel(self, channel: &str) -> Self {
+        Self { channel: channel.to_owned(), ..self }
+    }
+
+    /// Starts it and waits until it is connected.
+    pub async fn start(self) -> Bot {
+        let bot = self.start_unconnected(SimulatorConfig::default()).await;
+        bot.connected(1).await;
+        bot
+    }
+
+    pub async fn start_unconnected(self, simulator: SimulatorConfig) -> Bot {
+        let simulator = Simulator::start(simulator).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let gateway = simulator.base_url();
+        let Self { channel, tables, plugins } = self;
+        let config = format!(
+            "[channels_config.dingtalk]\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{SECRET}\"\n\
+             api_base = \"{gateway}\"\nproxy = \"none\"\n{channel}\n\n{}\n",
+            tables.replace("{gateway}", gateway)
+        );
+        std::fs::write(folder.path().join("belfry.toml"), config).unwrap();
+        std::fs::create_dir(folder.path().join("plugins")).unwrap();
+        for (name, component) in plugins {
+            std::fs::copy(component, folder.path().join("plugins").join(name)).unwrap();
+        }
+        let child = run(folder.path());
+        Bot { simulator, folder, child }
+    }
+}
+
+/// Shows up nowhere but in the config.
+pub const SECRET: &str = "hunter2-client-secret";
+
+fn run(folder: &Path) -> Child {
+    let log = std::fs::File::create(folder.join("log")).unwrap();
+    belfry()
+        .args(["run", "-v", "--log-format", "json", "--config"])
+        .arg(folder.join("belfry.toml"))
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+/// The program under test, with a cache that all tests share.
+pub fn belfry() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_belfry"));
+    command.env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache")).kill_on_drop(true);
+    for variable in ["RUST_LOG", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+impl Bot {
+    pub async fn connected(&self, count: usize) {
+        let connected = self.simulator.wait_for_connections(None, count, PATIENCE).await;
+        assert!(connected.is_ok(), "not connected; the log is:\n{}", self.log());
+    }
+
+    /// Says it and waits for a reply that contains `part`.
+    pub async fn ask(&self, say: Say, part: &str) -> Reply {
+        let since = self.simulator.now();
+        let conversation = say.conversation.clone();
+        self.simulator.say(say);
+        match self.simulator.wait_for_reply(since, &conversation, part, PATIENCE).await {
+            Ok(reply) => reply,
+            Err(missing) => panic!("{missing}\nthe log is:\n{}", self.log()),
+        }
+    }
+
+    /// The number of replies since `since` whose text contains `part`.
+    pub fn replies(&self, since: u64, part: &str) -> usize {
+        let page = self.simulator.records(since, usize::MAX);
+        let replied = |what: &Happening| matches!(what, Happening::Replied(reply) if reply.text().contains(part));
+        page.records.iter().filter(|record| replied(&record.what)).count()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Waits until the log has a line with all these parts.
+    pub async fn logged(&self, parts: &[&str]) -> String {
+        let has_all = |line: &&str| parts.iter().all(|part| line.contains(part));
+        wait_for(&format!("a log line with {parts:?}"), || self.log().lines().find(has_all).map(str::to_owned))
+            .await
+            .unwrap_or_else(|problem| panic!("{problem}; the log is:\n{}", self.log()))
+    }
+
+    pub fn plugin_file(&self, name: &str) -> PathBuf {
+        self.folder.path().join("plugins").join(name)
+    }
+
+    /// Puts a component into the plugin folder as a careful program does: under another name, then renamed.
+    pub fn put_plugin(&self, name: &str, bytes: &[u8]) {
+        let copy = self.folder.path().join("incoming");
+        std::fs::write(&copy, bytes).unwrap();
+        std::fs::rename(copy, self.plugin_file(name)).unwrap();
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub async fn terminate(&mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().unwrap().to_string();
+        std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap()
+    }
+}
+
+/// Polls until there is something.
+pub async fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> Result<T, String> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = poll() {
+            return Ok(found);
+        }
+        if Instant::now() > until {
+            return Err(format!("{what} did not come"));
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Something said in a private chat.
+pub fn private(text: &str) -> Say {
+    Say::private(conversation_id("private"), Person::default(), text)
+}
+
+/// The component of the echo plugin.
+pub async fn echo() -> PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(|| build("plugins/echo")).await.clone()
+}
+
+/// The component of the help plugin.
+pub async fn help() -> PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(|| build("plugins/help")).await.clone()
+}
+
+/// The component of the guest that misbehaves on demand.
+pub async fn naughty() -> PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(|| build("host/plugin/tests/guests/naughty")).await.clone()
+}
+
+async fn build(folder: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    toolchain::build(&folder, &mut |progress| eprintln!("{progress:?}")).await.unwrap().wasm
+}

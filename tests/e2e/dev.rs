@@ -1,0 +1,114 @@
+//! `belfry dev`.
+
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+};
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+use crate::bot::{PATIENCE, belfry};
+
+async fn dev(folder: &str, arguments: &[&str]) -> Output {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    belfry().arg("dev").arg(folder).args(arguments).stdin(Stdio::null()).output().await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_said_is_answered() {
+    let output = dev("plugins/echo", &["--say", "hello", "--say", "你好", "--timeout", "60s"]).await;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n你好\n", "{errors}");
+}
+
+#[tokio::test]
+async fn no_answer_is_a_failure() {
+    // The misbehaving guest passes on what it does not know.
+    let output = dev("host/plugin/tests/guests/naughty", &["--say", "pass", "--timeout", "60s"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+}
+
+#[tokio::test]
+async fn a_folder_without_a_plugin_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = belfry().arg("dev").arg(folder.path()).args(["--say", "x"]).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("Cargo.toml"), "{text}");
+}
+
+/// A copy of the echo plugin is edited while a chat with it is open.
+#[tokio::test]
+async fn a_save_swaps_the_code_and_a_mistake_keeps_the_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = copy_of_echo(folder.path());
+    let source = plugin.join("src/lib.rs");
+    let original = std::fs::read_to_string(&source).unwrap();
+
+    let mut chat = belfry()
+        .arg("dev")
+        .arg(&plugin)
+        .env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/dev-target"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = chat.stdin.take().unwrap();
+    let mut answers = BufReader::new(chat.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(chat.stderr.take().unwrap()).lines();
+
+    noted(&mut notes, "chat with the bot").await;
+    input.write_all(b"one\n").await.unwrap();
+    assert_eq!(answers.next_line().await.unwrap().as_deref(), Some("one"));
+
+    std::fs::write(&source, original.replace("=> text,", "=> format!(\"new: {text}\"),")).unwrap();
+    noted(&mut notes, "is live").await;
+    input.write_all(b"two\n").await.unwrap();
+    assert_eq!(answers.next_line().await.unwrap().as_deref(), Some("new: two"));
+
+    std::fs::write(&source, "this is not Rust").unwrap();
+    noted(&mut notes, "not built, the old build keeps answering").await;
+    input.write_all(b"three\n").await.unwrap();
+    assert_eq!(answers.next_line().await.unwrap().as_deref(), Some("new: three"));
+
+    drop(input);
+    tokio::spawn(async move { while let Ok(Some(_)) = notes.next_line().await {} });
+    let status = tokio::time::timeout(PATIENCE, chat.wait()).await.unwrap().unwrap();
+    assert!(status.success());
+}
+
+async fn noted(notes: &mut tokio::io::Lines<BufReader<tokio::process::ChildStderr>>, part: &str) {
+    let mut seen = String::new();
+    let found = tokio::time::timeout(PATIENCE * 2, async {
+        while let Ok(Some(line)) = notes.next_line().await {
+            if line.contains(part) {
+                return true;
+            }
+            seen.push_str(&line);
+            seen.push('\n');
+        }
+        false
+    });
+    assert!(found.await.unwrap_or(false), "no line with {part:?} in:\n{seen}");
+}
+
+/// The folders of a plugin author: `wit/` and the plugin, in a workspace like ours.
+fn copy_of_echo(folder: &Path) -> std::path::PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let copied = std::process::Command::new("cp").arg("-r").arg(root.join("wit")).arg(folder).status().unwrap();
+    assert!(copied.success());
+    let plugins = folder.join("plugins");
+    std::fs::create_dir(&plugins).unwrap();
+    for name in ["Cargo.lock", "echo"] {
+        let from = root.join("plugins").join(name);
+        let copied = std::process::Command::new("cp").arg("-r").arg(from).arg(&plugins).status().unwrap();
+        assert!(copied.success());
+    }
+    let manifest = std::fs::read_to_string(root.join("plugins/Cargo.toml")).unwrap();
+    std::fs::write(plugins.join("Cargo.toml"), manifest.replace(r#"members = ["echo", "help"]"#, r#"members = ["echo"]"#))
+        .unwrap();
+    plugins.join("echo")
+}
