@@ -90,10 +90,7 @@ async fn the_node_sdk_runs_the_scenario() {
     };
     let simulator = start().await;
     let mut command = Command::new(node);
-    let _bot = spawn(
-        command.arg(peer("node/echo.mjs")).env("BELFRY_PEER_NODE_MODULES", modules),
-        &simulator,
-    );
+    let _bot = spawn(command.arg(peer("node/echo.mjs")).env("BELFRY_PEER_NODE_MODULES", modules), &simulator);
     let expected = Expectations {
         replies_to_repeated: 2,
         unknown_topic: None,

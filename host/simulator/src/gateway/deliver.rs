@@ -315,10 +315,7 @@ impl Gateway {
     pub(crate) fn ack(&self, connection: &Arc<str>, message_id: &str, ack: AckFrame) -> bool {
         let mut state = self.state();
         let state = &mut *state;
-        let Some(delivery) = state.deliveries.get(message_id) else {
-            state.stats.strays += 1;
-            return false;
-        };
+        let Some(delivery) = state.deliveries.get(message_id) else { return false };
         delivery.acks += 1;
         let names = Arc::clone(&delivery.names);
         let acked = Acked {

@@ -139,6 +139,16 @@ fn closed(gateway: &Gateway, client_id: &Arc<str>, id: &Arc<str>, end: End) {
 }
 
 impl Line<'_> {
+    /// Takes the connection out of the choice for pushes: a close frame was sent or received.
+    fn retire(&self) {
+        let mut state = self.gateway.state();
+        let Some(app) = state.apps.get_mut(self.client_id) else { return };
+        if let Some(at) = app.open.iter().position(|connection| connection.id == *self.id) {
+            let connection = app.open.swap_remove(at);
+            app.draining.push(connection);
+        }
+    }
+
     /// Writes until told to close; `Ok` is the reason given for it.
     async fn write(
         &self,
@@ -172,6 +182,7 @@ impl Line<'_> {
                             sink.feed(Message::text(text)).await.map_err(lost)?;
                         }
                         Outgoing::Close(reason) => {
+                            self.retire();
                             let frame = CloseFrame { code: CloseCode::Normal, reason: reason.into() };
                             sink.send(Message::Close(Some(frame))).await.map_err(lost)?;
                             return Ok(reason);
@@ -214,6 +225,7 @@ impl Line<'_> {
                     connection: Arc::clone(self.id),
                 }),
                 Ok(Message::Close(frame)) => {
+                    self.retire();
                     // The library answers it; read on until the connection has ended.
                     close = Some(match frame {
                         Some(frame) => End {
@@ -271,6 +283,7 @@ impl Line<'_> {
     }
 
     fn stray(&self, text: &str) {
+        self.gateway.state().stats.strays += 1;
         let text: String = text.chars().take(STRAY_CHARS).collect();
         self.gateway.log.write(
             Happening::Stray { client_id: Arc::clone(self.client_id), connection: Arc::clone(self.id), text },
