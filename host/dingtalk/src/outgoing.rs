@@ -1,5 +1,8 @@
 //! Messages the session webhook takes.
 
+mod body;
+mod split;
+
 /// Largest body the session webhook accepts, in bytes (errcode 460101 beyond).
 pub const MAX_BODY_BYTES: usize = 20_000;
 
@@ -117,12 +120,19 @@ impl OutMessage {
     /// The JSON body. Mentioned people whose `@id` does not stand in the text are appended to it, since DingTalk
     /// highlights nobody otherwise. `uuid` becomes `msgUuid`, DingTalk's key for recognising a repeated send.
     pub fn to_body(&self, uuid: Option<&str>) -> String {
-        let _ = uuid;
-        String::new()
+        body::render(self, uuid)
     }
 
     /// Splits into messages whose bodies stay under [`MAX_BODY_BYTES`], in order; one that fits comes back as it is.
+    ///
+    /// Texts are cut between paragraphs, else lines, else words, never inside a character; a code fence that is cut is
+    /// closed and opened again. Titles are repeated. A mention stays in the part that names it; the buttons of an action
+    /// card go with its last part, the others become markdown. A feed card is split between its links and the text of a
+    /// link shortened. What no cut can make fit (an address of 20 kB) comes back too long; DingTalk refuses it with 460101.
     pub fn split(self) -> Vec<OutMessage> {
-        vec![self]
+        split::split(self)
     }
 }
+
+#[cfg(test)]
+mod tests;
