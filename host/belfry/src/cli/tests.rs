@@ -71,5 +71,5 @@ fn the_command_line_wins_over_the_log_table() {
 fn causes_are_shown_once() {
     let cause =
         anyhow::anyhow!("connection refused").context("open x: connection refused").context("check x");
-    assert_eq!(Shown(&cause).to_string(), "error: check x\n  because: open x: connection refused");
+    assert_eq!(Shown(&cause).to_string(), "error: failed to check x\n  because: open x: connection refused");
 }

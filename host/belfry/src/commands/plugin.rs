@@ -16,7 +16,7 @@ pub(super) async fn check(file: &Path) -> anyhow::Result<ExitCode> {
     let plugin = host
         .load(PluginSpec::new(name, file))
         .await
-        .with_context(|| format!("{} cannot be used as a plugin", file.display()))?;
+        .with_context(|| format!("use {} as a plugin", file.display()))?;
     super::print(&describe(file, plugin.about()))
 }
 

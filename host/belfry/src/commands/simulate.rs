@@ -86,6 +86,10 @@ Say something to the bot:
 
     curl {base}/_simulator/say -H 'content-type: application/json' -d '{{"conversation":"cid1","content":{{"kind":"text","text":"hello"}}}}'
 
+What else it can do (events, faults, disconnects, records):
+
+    curl {base}/_simulator
+
 "#
     )
 }
