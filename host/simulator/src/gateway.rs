@@ -27,6 +27,9 @@ pub(crate) use http::serve;
 pub(crate) const AUTH_FAILED: &str =
     r#"{"requestid":"ED203550-7C0E-7B0A-9B2A-0D9F6E4A1C11","code":"authFailed","message":"鉴权失败"}"#;
 
+/// Faults that may wait at one time.
+const MAX_FAULTS: usize = 1_000;
+
 pub(crate) struct Gateway {
     pub config: SimulatorConfig,
     pub address: SocketAddr,
@@ -116,6 +119,9 @@ impl Gateway {
         fault.check()?;
         let id = FaultId(self.last_fault.fetch_add(1, Ordering::Relaxed) + 1);
         let mut faults = self.faults();
+        if faults.len() >= MAX_FAULTS {
+            return Err(format!("{MAX_FAULTS} faults are waiting already: clear some first"));
+        }
         if fault.times != Some(0) {
             faults.push((id, fault));
         }

@@ -1,6 +1,71 @@
 //! A DingTalk Stream Mode gateway on loopback.
 //!
-//! Bots built on any DingTalk Stream SDK run against it unchanged.
+//! Bots built on any DingTalk Stream SDK run against it unchanged: it registers them, holds their WebSockets, pushes
+//! messages, events and callbacks, takes acks and redelivers what was not acked, takes replies through session
+//! webhooks, and misbehaves on demand. Everything that happens is recorded. It knows nothing of Belfry, so that a mistake
+//! is not made twice the same way.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use belfry_simulator::{Person, Say, Simulator, SimulatorConfig};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let simulator = Simulator::start(SimulatorConfig::default()).await?;
+//! println!("point a bot at {}", simulator.base_url());
+//! // With no bot connected yet, the message waits for one.
+//! simulator.say(Say::private("cidA==", Person::staff("manager1234", "Alex"), "hello"));
+//! let patience = Duration::from_secs(10);
+//! match simulator.wait_for_reply(1, "cidA==", "hello", patience).await {
+//!     Ok(reply) => println!("{}", reply.text()),
+//!     Err(missing) => println!("{missing}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it serves
+//!
+//! | Path | What |
+//! |---|---|
+//! | `POST /v1.0/gateway/connections/open` | registration; the ticket is for one connection within 90 s |
+//! | `GET /connect?ticket=…` | the WebSocket |
+//! | `POST /robot/sendBySession?session=…` | a reply: HTTP 200, `errcode` decides |
+//! | `POST /v1.0/oauth2/accessToken`, `GET /gettoken` | access tokens |
+//! | `/_simulator/…` | control, below |
+//!
+//! Where DingTalk's own behaviour is undocumented, the field reports decide: an unacked push comes again after about 60 s
+//! under a new `messageId` and the same `msgId`; an event acked with `LATER` or 500 too; one session webhook serves a
+//! conversation, and each message moves its end to 90 minutes ahead; each push goes to a random one of the app's
+//! connections; a connection that was sent `disconnect` gets no more pushes and is closed 10 s later.
+//!
+//! Not so on the real gateway: a push for which no connection is open waits for one, without a time limit.
+//!
+//! # Control from other processes
+//!
+//! JSON in and out, an error is `{"error": "…"}`. Bodies have the fields of the types named.
+//!
+//! | Path | Body | Answer |
+//! |---|---|---|
+//! | `POST /_simulator/say` | [`Say`] | `{"push", "msgId"}` |
+//! | `POST /_simulator/push` | `{"push": `[`Push`]`, "waitMs"}` | [`Pushed`]; with `waitMs` [`Acked`], or 504 |
+//! | `POST /_simulator/raw` | `{"text", "clientId"?}` | `{"count"}` of connections |
+//! | `POST /_simulator/ping` | `{"clientId"?}` | the same |
+//! | `POST /_simulator/disconnect` | `{"clientId"?, "reason"?}` | the same |
+//! | `POST /_simulator/drop` | `{"clientId"?, "how": `[`Cut`]`}` | the same |
+//! | `POST /_simulator/expire` | `{"clientId"?, "conversation"?}` | `{"count"}` of sessions |
+//! | `POST /_simulator/speed` | `{"speed"}` | `{"speed"}` |
+//! | `POST /_simulator/faults` | [`Fault`] | `{"fault"}`, its id |
+//! | `GET /_simulator/faults` | | `[{"id", "fault"}]` |
+//! | `DELETE /_simulator/faults` | `{"fault"?}` | `{"count"}` |
+//! | `GET /_simulator/records?since=1&limit=1000&waitMs=0` | | [`Page`]; waits up to `waitMs` (at most 60 s) for something new |
+//! | `GET /_simulator/stats` | | [`Stats`] |
+//!
+//! # Bounds
+//!
+//! All that is kept has a bound, set in [`SimulatorConfig`], and what happens there is said at each setting: old records
+//! and sessions are forgotten, old pushes given up, further sockets closed. There is no authentication, also of the control
+//! API: listen on loopback.
 
 mod clock;
 mod config;

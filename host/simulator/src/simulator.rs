@@ -199,7 +199,7 @@ impl Simulator {
     /// Adds a fault after those already there.
     ///
     /// # Errors
-    /// If [`Fault::check`] refuses it.
+    /// If [`Fault::check`] refuses it, or a thousand are waiting already.
     pub fn add_fault(&self, fault: Fault) -> Result<FaultId, String> {
         self.gateway().add_fault(fault)
     }

@@ -15,6 +15,9 @@ use crate::socket::Switch;
 /// Pushes kept while no app is known at all; beyond it the oldest is given up.
 pub(crate) const MAX_UNADDRESSED: usize = 1_000;
 
+/// Apps known; further ones cannot register and get no pushes.
+const MAX_APPS: usize = 10_000;
+
 /// Tickets kept; beyond it the oldest is forgotten.
 const MAX_TICKETS: usize = 10_000;
 
@@ -32,6 +35,13 @@ pub(crate) struct State {
     pub retries: Retries,
     pub unaddressed: VecDeque<Request>,
     pub stats: Stats,
+}
+
+impl State {
+    /// Whether this app is known or may become so.
+    pub(crate) fn has_room_for(&self, client_id: &str) -> bool {
+        self.apps.len() < MAX_APPS || self.apps.contains_key(client_id)
+    }
 }
 
 pub(crate) struct App {

@@ -208,16 +208,12 @@ async fn a_push_can_kill_its_socket() {
         let end = bot.next().await;
         assert!(matches!(end, Some(Err(_) | Ok(Message::Close(_)))), "{action:?} ended with {end:?}");
         drop(bot);
-        while simulator.stats().open > 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| simulator.stats().open == 0).await;
         let mut next = Bot::connect(&simulator, "app").await;
         let frame = next.frame().await;
         next.ack(&frame, 200, "{}").await;
         drop(next);
-        while simulator.stats().open > 0 || simulator.stats().pending > 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| simulator.stats().open == 0 && simulator.stats().pending == 0).await;
     }
 }
 

@@ -4,8 +4,14 @@
 //! `peers/python/requirements.txt` installed), `BELFRY_PEER_NODE` (a Node executable) and `BELFRY_PEER_NODE_MODULES`
 //! (its packages, from `peers/node/package-lock.json`). Without them a test says `skipped` and passes, unless
 //! `BELFRY_REQUIRE_ALL=1`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "this is a test, which clippy knows of functions marked as one only"
+)]
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,12 +19,16 @@ use belfry_simulator::scenario::{self, Expectations};
 use belfry_simulator::{Simulator, SimulatorConfig};
 
 /// Ends the bot with the test.
-struct Bot(Child);
+struct Bot {
+    process: Child,
+    /// What it printed.
+    log: PathBuf,
+}
 
 impl Drop for Bot {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -32,7 +42,7 @@ fn skip(what: &str, variable: &str) {
     println!("skipped: {what}: {variable} is not set (cargo xtask test sets it)");
 }
 
-fn peer(file: &str) -> std::path::PathBuf {
+fn peer(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(file)
 }
 
@@ -43,7 +53,9 @@ async fn start() -> Simulator {
     Simulator::start(config).await.unwrap()
 }
 
-fn spawn(command: &mut Command, simulator: &Simulator) -> Bot {
+fn spawn(name: &str, command: &mut Command, simulator: &Simulator) -> Bot {
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("peer-{name}.log"));
+    let output = File::create(&log).unwrap();
     let command = command
         .env("BELFRY_SIMULATOR", simulator.base_url())
         .env("DINGTALK_OPENAPI_ENDPOINT", simulator.base_url())
@@ -51,14 +63,16 @@ fn spawn(command: &mut Command, simulator: &Simulator) -> Bot {
         .env("BELFRY_CLIENT_SECRET", "secret")
         .env("NO_PROXY", "127.0.0.1")
         .env("no_proxy", "127.0.0.1")
-        .stdin(Stdio::null());
-    Bot(command.spawn().unwrap())
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output);
+    Bot { process: command.spawn().unwrap(), log }
 }
 
-async fn prove(simulator: &Simulator, expected: &Expectations) {
+async fn prove(simulator: &Simulator, bot: &Bot, expected: &Expectations) {
     match scenario::run(simulator, expected).await {
         Ok(report) => println!("{report:#?}"),
-        Err(failure) => panic!("{failure}"),
+        Err(failure) => panic!("{failure}\nthe bot's output is in {}", bot.log.display()),
     }
 }
 
@@ -68,7 +82,7 @@ async fn the_python_sdk_runs_the_scenario() {
         return skip("the official Python SDK", "BELFRY_PEER_PYTHON");
     };
     let simulator = start().await;
-    let _bot = spawn(Command::new(python).arg(peer("python/echo.py")), &simulator);
+    let bot = spawn("python", Command::new(python).arg(peer("python/echo.py")), &simulator);
     let expected = Expectations {
         replies_to_repeated: 2,
         // It looks for the text that is not there and drops the frame with an exception in its log.
@@ -77,7 +91,7 @@ async fn the_python_sdk_runs_the_scenario() {
         patience: Duration::from_secs(60),
         ..Expectations::new("dingpeer")
     };
-    prove(&simulator, &expected).await;
+    prove(&simulator, &bot, &expected).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,12 +104,16 @@ async fn the_node_sdk_runs_the_scenario() {
     };
     let simulator = start().await;
     let mut command = Command::new(node);
-    let _bot = spawn(command.arg(peer("node/echo.mjs")).env("BELFRY_PEER_NODE_MODULES", modules), &simulator);
+    let bot = spawn(
+        "node",
+        command.arg(peer("node/echo.mjs")).env("BELFRY_PEER_NODE_MODULES", modules),
+        &simulator,
+    );
     let expected = Expectations {
         replies_to_repeated: 2,
         unknown_topic: None,
         patience: Duration::from_secs(60),
         ..Expectations::new("dingpeer")
     };
-    prove(&simulator, &expected).await;
+    prove(&simulator, &bot, &expected).await;
 }

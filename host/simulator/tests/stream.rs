@@ -34,10 +34,11 @@ async fn credentials_are_checked_with_the_documented_error() {
     assert_eq!(wrong.status, 404);
 }
 
+/// The HTTP status of a refused handshake, 0 if it failed otherwise.
 fn refused_with(error: Error) -> u16 {
     match error {
         Error::Http(response) => response.status().as_u16(),
-        other => panic!("refused otherwise: {other}"),
+        _ => 0,
     }
 }
 
@@ -340,9 +341,7 @@ async fn sockets_are_cut_in_every_way() {
             other => panic!("{how:?} ended with {other:?}"),
         }
         drop(bot);
-        while simulator.stats().open > 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| simulator.stats().open == 0).await;
     }
 }
 
@@ -362,9 +361,7 @@ async fn a_silent_socket_takes_pushes_and_gives_nothing() {
     assert!(nothing.is_err());
     // Its end is still noticed.
     drop(dead);
-    while simulator.stats().open > 1 {
-        tokio::task::yield_now().await;
-    }
+    until(|| simulator.stats().open <= 1).await;
 }
 
 #[tokio::test]

@@ -51,7 +51,13 @@ impl Gateway {
         let pushed = Pushed { push: number, id: Arc::clone(&id) };
         let request = Request { number, id, what, waiter };
         match client_id.map(Arc::from).or_else(|| state.first_app.clone()) {
-            Some(client_id) => self.address(&mut state, &client_id, request),
+            Some(client_id) if state.has_room_for(&client_id) => {
+                self.address(&mut state, &client_id, request);
+            }
+            Some(client_id) => {
+                let names = Names { number, client_id, topic: "".into(), id: request.id };
+                self.give_up(&mut state, &names, request.waiter, "too many apps");
+            }
             None => {
                 let held = Happening::Held { client_id: "".into(), push: number, id: Arc::clone(&pushed.id) };
                 self.record(held);

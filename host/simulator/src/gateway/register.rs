@@ -84,6 +84,9 @@ fn grant(gateway: &Arc<Gateway>, registration: Registration, accept: String) -> 
 
 /// Whether an app may come in.
 fn allowed(gateway: &Gateway, client_id: &str, secret: &str) -> bool {
+    if !gateway.state().has_room_for(client_id) {
+        return false;
+    }
     match &gateway.config.credentials {
         Credentials::Any => !client_id.is_empty() && !secret.is_empty(),
         Credentials::List(list) => list.iter().any(|c| c.client_id == client_id && c.client_secret == secret),

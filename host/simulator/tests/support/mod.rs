@@ -1,5 +1,12 @@
 //! A bot of a few lines: plain HTTP and a bare WebSocket, so that every byte is under the test's control.
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this is a test, which clippy knows of functions marked as one only"
+)]
 
 use std::collections::HashMap;
 use std::io;
@@ -186,4 +193,14 @@ impl Frame {
         let url = self.data()["sessionWebhook"].as_str().unwrap().to_owned();
         url.strip_prefix(simulator.base_url()).unwrap().to_owned()
     }
+}
+
+/// Waits until it is so.
+pub async fn until(mut so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it never came to be so");
 }
