@@ -8,11 +8,11 @@ use crate::bot::{Setup, belfry, naughty, private, wait_for};
 async fn sigterm_finishes_what_runs_and_closes_the_socket() {
     let mut bot = Setup::with(&[("naughty.wasm", naughty().await)]).start().await;
     let since = bot.simulator.now();
-    bot.simulator.say(private("spin 300 ms"));
+    bot.simulator.say(private("sleep 300"));
     wait_for("the ack", || (bot.simulator.stats().acked == 1).then_some(())).await.unwrap();
     let status = bot.terminate().await;
     assert!(status.success(), "{status}\n{}", bot.log());
-    assert_eq!(bot.replies(since, ""), 1, "what was taken was answered:\n{}", bot.log());
+    assert_eq!(bot.replies(since, "slept"), 1, "what was taken was answered:\n{}", bot.log());
     let closed_by_client = |what: &belfry_simulator::Happening| {
         matches!(what, belfry_simulator::Happening::Closed { by: belfry_simulator::ClosedBy::Client, .. }).then_some(())
     };

@@ -24,11 +24,11 @@ async fn a_replaced_file_answers_and_a_bad_one_changes_nothing() {
     bot.ask(private("one"), "one").await;
 
     bot.put_plugin("echo.wasm", b"this is not a component");
-    bot.logged(&["echo", "rejected"]).await;
+    bot.logged(&["plugin not loaded", "echo"]).await;
     bot.ask(private("two"), "two").await;
 
     bot.put_plugin("echo.wasm", &std::fs::read(naughty().await).unwrap());
-    bot.ask(private("greet"), "naughty").await;
+    bot.ask(private("build"), "AAA").await;
 }
 
 #[tokio::test]
@@ -57,24 +57,25 @@ async fn reloads_under_load_lose_nothing_and_answer_nothing_twice() {
 #[tokio::test]
 async fn a_plugin_harms_only_its_own_message() {
     let bot = Setup::with(&[("naughty.wasm", naughty().await)])
-        .tables("[plugins.naughty]\npath = \"plugins/naughty.wasm\"\nlimits = { cpu = \"200ms\", deadline = \"500ms\" }\n")
+        .tables("[plugins.naughty]\npath = \"plugins/naughty.wasm\"\nlimits = { cpu = \"200ms\", deadline = \"2s\", memory = \"256MiB\" }\n")
         .start()
         .await;
     // What it does is chosen by the text; each is answered by silence, a reason in the log, and business as usual.
     let cases = [
-        ("trap", "unreachable"),
+        ("trap", "stopped itself"),
         ("loop", "limits.cpu"),
         ("allocate", "limits.memory"),
-        ("sleep", "limits.deadline"),
-        ("return 100 MB", "limits.output"),
-        ("print for ever", "limits."),
-        ("exit", "exit"),
-        ("stack overflow", "stack"),
+        ("sleep 3600000", "limits.deadline"),
+        ("big 100000000", "limits.output"),
+        ("print-forever", "limits."),
+        ("exit 3", "exit"),
+        ("recurse", "stack"),
+        ("panic at the disco", "at the disco"),
     ];
     for (text, reason) in cases {
         bot.simulator.say(private(text));
         bot.logged(&["a message could not be handled", reason]).await;
-        bot.ask(private("greet"), "naughty").await;
+        bot.ask(private(&format!("say fine after {text}")), &format!("fine after {text}")).await;
     }
     assert_eq!(bot.simulator.stats().opened, 1, "the socket stayed up:\n{}", bot.log());
 }

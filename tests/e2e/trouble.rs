@@ -43,7 +43,7 @@ async fn a_webhook_elsewhere_is_not_called() {
 #[tokio::test]
 async fn cut_connections_come_back() {
     let bot = Setup::echo().await.start().await;
-    for (round, cut) in [Cut::Reset, Cut::Fin, Cut::Close].into_iter().enumerate() {
+    for (round, cut) in [Cut::Reset, Cut::Abrupt, Cut::Clean].into_iter().enumerate() {
         let opened = bot.simulator.stats().opened;
         bot.simulator.drop_sockets(None, cut);
         wait_for("a new connection", || (bot.simulator.stats().opened > opened).then_some(())).await.unwrap();
@@ -84,7 +84,7 @@ async fn webhook_faults_are_retried_or_given_up() {
 async fn refused_credentials_are_said_in_words() {
     let bot = Setup::echo();
     let simulator = SimulatorConfig {
-        credentials: belfry_simulator::Credentials::List(vec![("dingtest".into(), "another secret".into())]),
+        credentials: belfry_simulator::Credentials::List(vec![belfry_simulator::Credential::new("dingtest", "another")]),
         ..SimulatorConfig::default()
     };
     let bot = bot.await.start_unconnected(simulator).await;

@@ -80,7 +80,8 @@ fn is_empty(message: &BotMessage) -> bool {
     let empty = match &message.content {
         MessageContent::Text(text) | MessageContent::Markdown(text) => text.trim().is_empty(),
         MessageContent::RichText(parts) => parts.is_empty(),
-        MessageContent::Missing => true,
+        // A kind without a body is still something to tell a plugin, but a text without one is not.
+        MessageContent::Missing => matches!(message.kind.as_str(), "" | "text"),
         _ => false,
     };
     empty && message.quoted.is_none()

@@ -109,7 +109,11 @@ impl Pipeline {
                         "allowed_users is empty: every message is refused; \"*\" lets everybody in"
                     );
                 }
-                let (subscribe, subscriptions) = watch::channel(app.router.subscriptions());
+                let wanted = app.router.subscriptions();
+                if wanted.is_empty() {
+                    info!(app = app.name, "no plugin handles messages: nothing is subscribed");
+                }
+                let (subscribe, subscriptions) = watch::channel(wanted);
                 let (client, pushes) = StreamClient::spawn(
                     settings.dingtalk.clone(),
                     config.transport.clone(),
@@ -303,10 +307,10 @@ impl App {
             Ok(Appended::Duplicate) => {
                 ack.success();
                 self.counting.duplicates.add();
-                debug!(app = self.name, message = work.message.id, "a repeated message is dropped");
+                debug!(app = self.name, msg_id = work.message.id, "a repeated message is dropped");
             }
             Err(problem) => {
-                error!(app = self.name, message = work.message.id, %problem, "a message could not be stored; DingTalk will send it again");
+                error!(app = self.name, msg_id = work.message.id, %problem, "a message could not be stored; DingTalk will send it again");
                 ack.error(500, "not stored");
             }
         }
@@ -333,7 +337,7 @@ impl App {
             warn!(
                 app = self.name,
                 plugin = failure.plugin,
-                message = work.message.id,
+                msg_id = work.message.id,
                 attempt = work.message.attempt,
                 reason = failure.error.reason(),
                 "a message will be tried again"
@@ -374,20 +378,14 @@ impl App {
         match answer {
             Answer::Handled { plugin, replies } => {
                 self.counting.handled.add();
-                debug!(
-                    app = self.name,
-                    plugin,
-                    message = work.message.id,
-                    replies = replies.len(),
-                    "handled"
-                );
+                debug!(app = self.name, plugin, msg_id = work.message.id, replies = replies.len(), "handled");
                 let private = work.message.conversation.kind == types::ConversationKind::Private;
                 let messages = reply::to_messages(replies, private, &plugin);
                 self.complete(work, messages);
             }
             Answer::Unclaimed => {
                 self.counting.unclaimed.add();
-                debug!(app = self.name, message = work.message.id, "no plugin took the message");
+                debug!(app = self.name, msg_id = work.message.id, "no plugin took the message");
                 self.complete(work, Vec::new());
             }
         }
@@ -421,7 +419,7 @@ impl App {
             app = self.name,
             plugin = failure.plugin,
             generation = failure.generation,
-            message = work.message.id,
+            msg_id = work.message.id,
             attempt = work.message.attempt,
             reason = failure.error.reason(),
             "a message could not be handled"
