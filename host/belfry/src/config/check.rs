@@ -12,6 +12,12 @@ use super::schema;
 /// How alike two names must be (Jaro-Winkler, 0 to 1) for one to be suggested for the other.
 const ALIKE: f64 = 0.75;
 
+/// Keys that other hosts have in the same table, and why there is none here.
+const ELSEWHERE: [(&str, &str); 1] = [(
+    "mention_only",
+    "leave it out: DingTalk passes on what is said in a group only when the bot is mentioned",
+)];
+
 /// Everything in which `document` differs from the schema.
 pub(super) fn against_schema(document: &Document<'_>) -> Vec<Problem> {
     let root = schema::value();
@@ -83,6 +89,9 @@ impl<'a> Check<'a> {
 
     /// Names a table that has a key of just this name, or the nearest key of this table, or all its keys.
     fn unknown_mend(&self, name: &str, known: Vec<&str>) -> String {
+        if let Some((_, why)) = ELSEWHERE.iter().find(|(key, _)| *key == name) {
+            return (*why).to_owned();
+        }
         let tables = self.root.get("properties").and_then(Value::as_object).into_iter().flatten();
         for (table, schema) in tables {
             let properties = self.follow(schema).get("properties");

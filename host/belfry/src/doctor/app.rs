@@ -53,7 +53,8 @@ async fn connect(app: &App, transport: &Transport) -> Vec<Finding> {
                 RegistrationErrorKind::RateLimited | RegistrationErrorKind::Unavailable => Finding::warning,
                 _ => Finding::error,
             };
-            return vec![finding(Check::Registration, format!("failed to {error}"), error.hint().to_owned())];
+            let mend = network::about_certificate(&error.message).unwrap_or_else(|| error.hint());
+            return vec![finding(Check::Registration, format!("failed to {error}"), mend.to_owned())];
         }
     };
     let mut findings =
@@ -74,7 +75,10 @@ async fn web_socket(registration: &Registration, transport: &Transport) -> Findi
             socket.close().await;
             Finding::ok(Check::WebSocket, format!("{host} was opened {way} and closed again"))
         }
-        Err(error) => Finding::error(Check::WebSocket, format!("failed to {error} ({way})"), error.hint()),
+        Err(error) => {
+            let mend = network::about_certificate(&error.message).unwrap_or_else(|| error.hint());
+            Finding::error(Check::WebSocket, format!("failed to {error} ({way})"), mend)
+        }
     }
 }
 

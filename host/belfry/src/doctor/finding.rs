@@ -128,12 +128,22 @@ impl Report {
     /// The report for machines, with a final newline.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let report = serde_json::json!({
-            "healthy": self.is_healthy(),
-            "errors": self.count(Level::Error),
-            "warnings": self.count(Level::Warning),
-            "findings": self.findings,
-        });
-        format!("{report:#}\n")
+        let report = Json {
+            healthy: self.is_healthy(),
+            errors: self.count(Level::Error),
+            warnings: self.count(Level::Warning),
+            findings: &self.findings,
+        };
+        // Text and numbers always have a JSON form.
+        let text = serde_json::to_string_pretty(&report).unwrap_or_default();
+        format!("{text}\n")
     }
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    healthy: bool,
+    errors: usize,
+    warnings: usize,
+    findings: &'a [Finding],
 }

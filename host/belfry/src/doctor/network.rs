@@ -117,8 +117,32 @@ async fn connection(host: &Url, transport: &Transport) -> Finding {
         Err(error) if error.kind == ConnectErrorKind::Handshake => {
             Finding::ok(Check::Connection, format!("{name} {what}"))
         }
-        Err(error) => Finding::error(Check::Connection, format!("failed to {error}"), error.hint()),
+        Err(error) => {
+            let mend = about_certificate(&error.message).unwrap_or_else(|| error.hint());
+            Finding::error(Check::Connection, format!("{name} cannot be reached: {}", error.message), mend)
+        }
     }
+}
+
+/// What rustls says of a certificate, for people.
+pub(super) fn about_certificate(message: &str) -> Option<&'static str> {
+    const WORDS: [(&str, &str); 4] = [
+        (
+            "UnknownIssuer",
+            "the certificate is signed by nobody this machine trusts: either a proxy inspects TLS (set `ca_file` to \
+             its CA, in PEM form), or the system's CA bundle is old (package ca-certificates)",
+        ),
+        (
+            "not valid for name",
+            "another host answers: DNS, /etc/hosts or a proxy leads elsewhere, or the base is misspelt",
+        ),
+        (
+            "certificate expired",
+            "either this machine's clock is ahead, or something between here and DingTalk has an old certificate",
+        ),
+        ("not valid yet", "this machine's clock is behind: set it (timedatectl set-ntp true)"),
+    ];
+    WORDS.iter().find(|(sign, _)| message.contains(sign)).map(|(_, words)| *words)
 }
 
 /// How far this machine's clock is from the server's; the `Date` header has whole seconds.

@@ -21,8 +21,9 @@ impl Patient {
     fn new(base: &str, rest: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("plugins")).unwrap();
+        let proxy = if rest.contains("proxy") { "" } else { "proxy = \"none\"\n" };
         let text = format!(
-            "[channels_config.dingtalk]\napi_base = \"{base}\"\noapi_base = \"{base}\"\nproxy = \"none\"\n{rest}\n\
+            "[channels_config.dingtalk]\napi_base = \"{base}\"\noapi_base = \"{base}\"\n{proxy}{rest}\n\
              [host]\ncache_dir = \"cache\"\n"
         );
         std::fs::write(folder.path().join("belfry.toml"), text).unwrap();
@@ -60,7 +61,9 @@ fn has(report: &Report, id: Check) -> bool {
 /// What differs from run to run is replaced.
 fn tidy(text: &str, patient: &Patient, base: &str) -> String {
     let address = base.trim_start_matches("http://");
-    text.replace(patient.path().to_str().unwrap(), "/etc/belfry").replace(address, "127.0.0.1:7171")
+    text.replace(patient.path().to_str().unwrap(), "/etc/belfry")
+        .replace(address, "127.0.0.1:7171")
+        .replace("os error 61", "os error 111")
 }
 
 fn snapshot(name: &str, shown: &str) {
@@ -195,6 +198,82 @@ async fn something_else_than_tls() {
     let finding = only(&report, Check::Connection);
     assert_eq!(finding.level, Level::Error);
     assert!(finding.what.contains("TLS"), "{}", finding.what);
+}
+
+/// A port that answers TLS with a certificate of its own for `name`, and 404 to whatever is asked. Gives its base and
+/// the certificate in PEM form.
+async fn tls_server(name: &str, valid_until: i32) -> (String, String) {
+    let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(valid_until, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            if let Ok(mut socket) = acceptor.accept(socket).await {
+                let _ = socket.read(&mut [0; 4096]).await;
+                let _ = socket.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+                let _ = socket.shutdown().await;
+            }
+        }
+    });
+    (base, certificate.pem())
+}
+
+async fn connection_to_tls_server(name: &str, valid_until: i32, trusted: bool) -> Finding {
+    let (base, certificate) = tls_server(name, valid_until).await;
+    let ca = if trusted { "\nca_file = \"ca.pem\"" } else { "" };
+    let patient = Patient::new(&base, &format!("{ONE}{ca}"));
+    std::fs::write(patient.path().join("ca.pem"), certificate).unwrap();
+    only(&patient.examine(None).await, Check::Connection).clone()
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_own_ca() {
+    let finding = connection_to_tls_server("127.0.0.1", 2999, true).await;
+    assert_eq!(finding.level, Level::Ok, "{finding:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_nobody_trusts() {
+    let finding = connection_to_tls_server("127.0.0.1", 2999, false).await;
+    assert_eq!(finding.level, Level::Error, "{finding:?}");
+    assert!(finding.mend.contains("`ca_file`"), "{finding:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name() {
+    let finding = connection_to_tls_server("example.com", 2999, true).await;
+    assert!(finding.mend.contains("another host answers"), "{finding:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_past() {
+    let finding = connection_to_tls_server("127.0.0.1", 2001, true).await;
+    assert!(finding.mend.contains("clock is ahead"), "{finding:?}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = listener.local_addr().unwrap();
+    drop(listener);
+    let rest = format!("{ONE}\nproxy = \"http://me:hunter2@{proxy}\"");
+    let report = Patient::new("https://gateway.belfry.invalid", &rest).examine(None).await;
+    let finding = only(&report, Check::Proxy);
+    assert_eq!(finding.what, format!("gateway.belfry.invalid:443 through the proxy {proxy}"));
+    assert!(!has(&report, Check::Dns), "the proxy looks the name up");
+    assert!(only(&report, Check::Connection).what.contains("proxy"), "{report:#?}");
+    assert!(!report.to_json().contains("hunter2"), "the password was shown");
 }
 
 #[tokio::test]
