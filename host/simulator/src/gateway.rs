@@ -1,5 +1,6 @@
 //! The gateway's shared state and what is done with it.
 
+mod connections;
 mod control;
 mod deliver;
 mod http;

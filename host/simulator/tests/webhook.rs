@@ -1,4 +1,9 @@
 //! Session webhooks and access tokens.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "this is a test, which clippy knows of functions marked as one only"
+)]
 
 mod support;
 
