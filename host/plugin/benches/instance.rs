@@ -5,6 +5,8 @@
 //! cargo bench -p belfry-plugin-host --bench instance -- plugins/target/wasm32-wasip2/release/echo.wasm
 //! ```
 
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

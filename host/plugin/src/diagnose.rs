@@ -129,7 +129,7 @@ pub(crate) fn surface(engine: &Engine, component: &Component) -> Result<Surface,
                 .exports(engine)
                 .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)))
                 .map(|(name, _)| name.to_owned())
-                .collect(),
+                .collect::<Vec<_>>(),
             _ => Vec::new(),
         };
         check_import(name, &functions).map_err(LoadError::Rejected)?;
@@ -167,7 +167,7 @@ fn check_on_message(function: &ComponentFunc) -> Result<(), LoadError> {
     const WANTED: &str = "func(record) -> result<variant, variant>";
     let found = Signature(function).to_string();
     if found == WANTED {
-        // The fields are the runtime's to compare; its words are good there.
+        // Whether the fields agree is found out by the trial: see `wrong_types`.
         return Ok(());
     }
     Err(LoadError::Rejected(format!(
@@ -175,6 +175,11 @@ fn check_on_message(function: &ComponentFunc) -> Result<(), LoadError> {
          that is `{WANTED}`; {REBUILD}",
         text::line(&found, 300)
     )))
+}
+
+/// A handler of the right shape with other fields or cases; the runtime's own words name the first of them.
+pub(crate) fn wrong_types(function: &str, error: &wasmtime::Error) -> LoadError {
+    LoadError::Rejected(format!("its `{function}` has the wrong types: {}; {REBUILD}", chain(error)))
 }
 
 fn no_handler(exports: &[String]) -> String {
@@ -194,7 +199,7 @@ fn no_handler(exports: &[String]) -> String {
     )
 }
 
-fn check_import(name: &str, functions: &Vec<String>) -> Result<(), String> {
+fn check_import(name: &str, functions: &[String]) -> Result<(), String> {
     let id = Id::parse(name);
     let shown = text::line(name, 200);
     let version = text::line(id.version, 40);

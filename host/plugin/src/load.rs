@@ -71,9 +71,7 @@ pub(crate) async fn prove(
         health: Health::default(),
     });
     let started = Instant::now();
-    build.try_out().await.map_err(|error| {
-        LoadError::Rejected(format!("a trial instance does not start: {}", error.reason()))
-    })?;
+    build.try_out().await?;
     about.instantiate = started.elapsed();
     Ok(Arc::new(Plugin { build, about }))
 }

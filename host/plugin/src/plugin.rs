@@ -19,7 +19,7 @@ use crate::health::Health;
 use crate::reason;
 use crate::state::State;
 use crate::types::{Failure, Message, Outcome};
-use crate::{CallError, Host, Limits, PluginInfo, PluginSpec};
+use crate::{CallError, Host, Limits, LoadError, PluginInfo, PluginSpec, diagnose};
 
 /// A guest that computes longer than this on average is sent to the offload runtime without being tried inline.
 const HEAVY: Duration = Duration::from_micros(500);
@@ -185,21 +185,24 @@ impl Build {
     }
 
     /// Starts an instance and throws it away: what is wrong with it shows now, not with the first message.
-    pub(crate) async fn try_out(self: &Arc<Self>) -> Result<(), CallError> {
+    pub(crate) async fn try_out(self: &Arc<Self>) -> Result<(), LoadError> {
         let plugins = Arc::from([]);
         let trial = self.call(&plugins, |build, call, plugins| async move {
             let mut store = build.store(call, plugins);
-            let result = async {
-                let instance = build.component.instantiate_async(&mut store).await?;
-                if let Some(message) = &build.exports.message {
-                    message.load(&mut store, &instance)?;
-                }
-                Ok(())
+            let instance = match build.component.instantiate_async(&mut store).await {
+                Ok(instance) => instance,
+                Err(error) => return Err(reason::stopped(&build, &store, &error)),
             };
-            let result = result.await;
-            result.map_err(|error| reason::stopped(&build, &store, &error))
+            let message = build.exports.message.as_ref().map(|message| message.load(&mut store, &instance));
+            Ok(message.transpose().map_err(|error| diagnose::wrong_types("on-message", &error)))
         });
-        trial.await.map_err(|stop| stop.error)
+        match trial.await {
+            Ok(loaded) => loaded.map(drop),
+            Err(stop) => {
+                let reason = stop.error.reason();
+                Err(LoadError::Rejected(format!("a trial instance does not start: {reason}")))
+            }
+        }
     }
 
     async fn on_message(

@@ -116,7 +116,9 @@ fn trap_words(trap: Trap) -> String {
             "stopped itself (a panic, an abort or an uncaught exception)".to_owned()
         }
         Trap::StackOverflow => "used up its stack: does a function call itself without end?".to_owned(),
-        Trap::MemoryOutOfBounds => "read or wrote outside its memory".to_owned(),
+        Trap::MemoryOutOfBounds => {
+            "left its memory: a stray pointer, or a function that calls itself without end".to_owned()
+        }
         Trap::Interrupt => "was interrupted".to_owned(),
         trap => format!("stopped: {trap}"),
     }

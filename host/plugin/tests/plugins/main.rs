@@ -1,0 +1,19 @@
+//! The plugin host against real components: what guests may do, what becomes of those that misbehave, and what
+//! becomes of files that are none.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod calls;
+mod components;
+mod limits;
+mod output;
+mod reload;
+mod sandbox;
+mod support;
+mod toolchain;
