@@ -221,7 +221,8 @@ impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut above = self.0.to_string();
         // Errors are fragments that fit after these words; what is wrong with a config is a page of its own.
-        let lead = if self.0.is::<ConfigError>() || above.starts_with("failed to") { "" } else { "failed to " };
+        let lead =
+            if self.0.is::<ConfigError>() || above.starts_with("failed to") { "" } else { "failed to " };
         write!(f, "error: {lead}{above}")?;
         for cause in self.0.chain().skip(1) {
             let text = cause.to_string();

@@ -6,17 +6,25 @@ use belfry_dingtalk::{
     AppConfig, Registration, RegistrationErrorKind, Subscriptions, Transport, open_socket, register,
 };
 
+use super::PATIENCE;
 use super::finding::{Check, Finding};
-use super::{PATIENCE, network};
+use super::network::{self, Network};
 use crate::config::{App, Config};
 
 /// The largest message the trial socket takes, in bytes. It is closed before any is read.
 const MAX_MESSAGE: usize = 4 << 20;
 
-pub(super) async fn examine(app: &App, transport: Option<&Transport>, config: &Config) -> Vec<Finding> {
+/// `way` is the transport and what is known of the network, if there is a transport.
+pub(super) async fn examine(app: &App, way: Option<(&Transport, &Network)>, config: &Config) -> Vec<Finding> {
     let mut findings = vec![credentials(app)];
-    if let Some(transport) = transport {
-        findings.extend(connect(app, transport).await);
+    match way {
+        Some((_, network)) if network.is_unreachable(&app.api_base) => findings.push(Finding::error(
+            Check::Registration,
+            format!("not tried, because {} cannot be reached", network::host_and_port(&app.api_base)),
+            "mend what is said of it under network",
+        )),
+        Some((transport, _)) => findings.extend(connect(app, transport).await),
+        None => {}
     }
     findings.push(allow_list(app));
     findings.extend(choice_of_plugins(app, config));

@@ -47,11 +47,14 @@ pub async fn examine(what: &Examination) -> Report {
                 .iter()
                 .filter(|(name, _)| what.app.as_ref().is_none_or(|app| app == *name))
         };
-        if let Some(transport) = &transport {
-            findings.extend(network::examine(apps().map(|(_, app)| app), transport).await);
-        }
+        let network = match &transport {
+            Some(transport) => network::examine(apps().map(|(_, app)| app), transport).await,
+            None => network::Network::default(),
+        };
+        findings.extend_from_slice(&network.findings);
         for (name, app) in apps() {
-            let of_app = app::examine(app, transport.as_ref(), &loaded.config).await;
+            let way = transport.as_ref().map(|transport| (transport, &network));
+            let of_app = app::examine(app, way, &loaded.config).await;
             findings.extend(of_app.into_iter().map(|finding| finding.of_app(name)));
         }
         findings.extend(plugins::examine(&loaded.config).await);

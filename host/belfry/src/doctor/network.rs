@@ -5,29 +5,59 @@ use std::time::{Duration, SystemTime};
 
 use belfry_dingtalk::{ConnectErrorKind, Registration, SecretString, Transport, Url, open_socket};
 
+use url::Origin;
+
 use super::PATIENCE;
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, Level};
 use crate::config::App;
 
+/// What is known of the way to DingTalk's hosts.
+#[derive(Default)]
+pub(super) struct Network {
+    pub(super) findings: Vec<Finding>,
+    unreachable: Vec<Origin>,
+}
+
+impl Network {
+    /// Whether it is no use to try `host`: the reason is among the findings.
+    pub(super) fn is_unreachable(&self, host: &Url) -> bool {
+        self.unreachable.contains(&host.origin())
+    }
+
+    fn add(&mut self, host: &Url, finding: Finding) {
+        if finding.level == Level::Error && !self.is_unreachable(host) {
+            self.unreachable.push(host.origin());
+        }
+        self.findings.push(finding);
+    }
+}
+
 /// Examines each host that the apps name, once.
-pub(super) async fn examine<'a>(apps: impl Iterator<Item = &'a App>, transport: &Transport) -> Vec<Finding> {
+pub(super) async fn examine<'a>(apps: impl Iterator<Item = &'a App>, transport: &Transport) -> Network {
     let mut hosts: Vec<&Url> = Vec::new();
     for base in apps.flat_map(|app| [&app.api_base, &app.oapi_base]) {
         if !hosts.iter().any(|host| host.origin() == base.origin()) {
             hosts.push(base);
         }
     }
-    let mut findings: Vec<Finding> = hosts.iter().map(|host| proxy(host, transport)).collect();
+    let mut network = Network::default();
+    for host in &hosts {
+        network.add(host, proxy(host, transport));
+    }
     for host in &hosts {
         // Behind a proxy it is the proxy that looks the name up.
-        if transport.proxy_for(host).is_none() {
-            findings.extend(dns(host).await);
+        if transport.proxy_for(host).is_none()
+            && let Some(finding) = dns(host).await
+        {
+            network.add(host, finding);
         }
     }
     for host in &hosts {
-        findings.push(connection(host, transport).await);
+        if !network.is_unreachable(host) {
+            network.add(host, connection(host, transport).await);
+        }
     }
-    findings
+    network
 }
 
 pub(super) fn proxy(host: &Url, transport: &Transport) -> Finding {
@@ -117,6 +147,12 @@ async fn connection(host: &Url, transport: &Transport) -> Finding {
         Err(error) if error.kind == ConnectErrorKind::Handshake => {
             Finding::ok(Check::Connection, format!("{name} {what}"))
         }
+        // Not taken for the last word: the registration that follows waits on its own.
+        Err(error) if error.kind == ConnectErrorKind::Timeout => Finding::warning(
+            Check::Connection,
+            format!("{name} did not answer within {} s", PATIENCE.as_secs()),
+            error.hint(),
+        ),
         Err(error) => {
             let mend = about_certificate(&error.message).unwrap_or_else(|| error.hint());
             Finding::error(Check::Connection, format!("{name} cannot be reached: {}", error.message), mend)
@@ -170,7 +206,6 @@ pub(super) fn host_and_port(url: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Level;
     use super::*;
 
     #[test]

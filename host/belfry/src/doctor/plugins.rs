@@ -66,11 +66,12 @@ fn specs(config: &Config, findings: &mut Vec<Finding>) -> Vec<PluginSpec> {
     let folder = &config.plugins_dir;
     match components(folder) {
         Ok(files) => {
-            let count = files.len();
-            findings.push(Finding::ok(
-                Check::PluginFolder,
-                format!("{} holds {count} .wasm files", folder.display()),
-            ));
+            let count = match files.len() {
+                0 => "no .wasm file".to_owned(),
+                1 => "one .wasm file".to_owned(),
+                count => format!("{count} .wasm files"),
+            };
+            findings.push(Finding::ok(Check::PluginFolder, format!("{} holds {count}", folder.display())));
             for spec in files.iter().filter_map(|file| PluginSpec::drop_in(file)) {
                 if !specs.iter().any(|table| table.name == spec.name || same_file(&table.path, &spec.path)) {
                     specs.push(spec);
