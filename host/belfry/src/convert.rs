@@ -56,3 +56,41 @@ impl From<&Limits> for plugin::Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Pipeline, schema};
+
+    #[test]
+    fn defaults_are_those_of_the_crates() {
+        let (here, journal) = (Pipeline::default(), belfry_journal::MemoryLimits::default());
+        assert_eq!((here.pending, here.pending_bytes), (journal.pending, journal.pending_bytes));
+        let path = belfry_pipeline::PipelineLimits::default();
+        assert_eq!((here.handle_within, here.deliver_within), (path.handle_within, path.deliver_within));
+    }
+
+    #[test]
+    fn documented_limits_are_those_of_the_plugin_host() {
+        let documented = plugin::Limits {
+            memory: 64 << 20,
+            cpu: Duration::from_secs(1),
+            deadline: Duration::from_secs(30),
+            host_bytes: 4 << 20,
+            output: 1 << 20,
+            log_bytes: 64 << 10,
+        };
+        assert_eq!(
+            plugin::Limits::from(&Limits::default()),
+            documented,
+            "change the words in config/file.rs too"
+        );
+        for words in
+            ["Default 64MiB", "Default 1s", "Default 30s", "Default 4MiB", "Default 1MiB", "Default 64KiB"]
+        {
+            assert!(schema().contains(words), "{words}");
+        }
+    }
+}

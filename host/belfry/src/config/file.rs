@@ -137,22 +137,22 @@ pub struct PluginTable {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsTable {
-    /// Memory of one instance.
-    #[schemars(example = "64MiB")]
+    /// Memory of one instance, at most 4GiB. Default 64MiB.
+    #[schemars(example = "128MiB")]
     pub memory: Option<String>,
-    /// CPU time of one call; waiting does not count.
-    #[schemars(example = "500ms")]
+    /// CPU time of one call; waiting does not count. Default 1s.
+    #[schemars(example = "2s")]
     pub cpu: Option<String>,
-    /// Time from the start of a call to its answer, waiting included.
+    /// Time from the start of a call to its answer, waiting included. Default 30s.
     #[schemars(example = "30s")]
     pub deadline: Option<String>,
-    /// Bytes that one call may move through host functions.
+    /// Bytes the plugin may hand over in one call of a host function. Default 4MiB.
     #[schemars(example = "8MiB")]
     pub host_bytes: Option<String>,
-    /// Bytes that one call may answer with.
+    /// Bytes that one call may answer with. Default 1MiB.
     #[schemars(example = "1MiB")]
     pub output: Option<String>,
-    /// Bytes that one call may log, standard output and standard error included.
+    /// Bytes that one call may log, standard output and standard error included; more is dropped. Default 64KiB.
     #[schemars(example = "64KiB")]
     pub log_bytes: Option<String>,
 }

@@ -158,7 +158,7 @@ pub struct Limits {
     pub cpu: Option<Duration>,
     /// Wall-clock time of one call.
     pub deadline: Option<Duration>,
-    /// Bytes through host calls in one call.
+    /// Bytes handed over in one call of a host function.
     pub host_bytes: Option<u64>,
     /// Bytes returned by one call.
     pub output: Option<u64>,
