@@ -144,7 +144,7 @@ impl State {
             warn!(
                 target: "plugin",
                 plugin,
-                "further output of this call is dropped; raise `limits.log` in [plugins.{plugin}] to see it"
+                "further output of this call is dropped; raise `limits.log_bytes` in [plugins.{plugin}] to see it"
             );
         }
         false

@@ -9,8 +9,15 @@ use crate::plugin::Stop;
 /// Failures in a row, before any success, after which a new build is given up.
 const STRIKES: u32 = 3;
 
-/// What guests print when a function they promised is not there: QuickJS and StarlingMonkey, CPython.
-const MISSING: [&str; 4] = ["is not a function", "not a function", "is not defined", "has no attribute"];
+/// What guests print when the function they promised is not there, which their tools do not check: the two mistakes
+/// of jco's QuickJS (seen with 1.35.0), StarlingMonkey's, and the two of CPython.
+const MISSING: [&str; 5] = [
+    "function 'onMessage' not found",
+    "/message-handler@0.1.0' not found",
+    "onMessage is not a function",
+    "has no attribute 'MessageHandler'",
+    "has no attribute 'on_message'",
+];
 
 /// What is decided about a new build, once.
 pub(crate) enum Verdict {

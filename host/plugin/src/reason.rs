@@ -58,7 +58,7 @@ pub(crate) fn stopped(build: &Build, store: &Store<State>, error: &wasmtime::Err
     } else if is_fuel(error) {
         format!(
             "handed over too much at once; raise `limits.output` in [plugins.{name}] (now {}) for what it returns, \
-             `limits.host-bytes` (now {}) for what it passes to a host function",
+             `limits.host_bytes` (now {}) for what it passes to a host function",
             text::size(limits.output),
             text::size(limits.host_bytes)
         )
@@ -140,7 +140,9 @@ fn frames(error: &wasmtime::Error) -> String {
         .filter_map(|frame| frame.func_name())
         .map(|name| text::line(name, 100))
         .filter(|name| {
-            !["abort", "rust_panic", "panic", "__rust", "_ZN3std"].iter().any(|p| name.starts_with(p))
+            !["abort", "rust_panic", "panic", "__rust", "_ZN3std", "belfry:bot/"]
+                .iter()
+                .any(|p| name.starts_with(p))
         })
         .take(4)
         .collect();

@@ -5,21 +5,19 @@
 
 mod check;
 mod set;
+mod shared;
 mod slot;
 mod watch;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio::sync::{broadcast, mpsc, oneshot, watch as tokio_watch};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use crate::live::shared::Shared;
 use crate::{Host, LoadError, Plugin, PluginSpec, PluginsError};
-
-/// Events a slow listener can fall behind.
-const EVENTS: usize = 64;
 
 /// What the live set starts from.
 #[derive(Clone, Debug, Default)]
@@ -108,14 +106,6 @@ pub struct Plugins {
     task: AbortHandle,
 }
 
-/// What the task publishes.
-struct Shared {
-    current: ArcSwap<Generation>,
-    number: tokio_watch::Sender<u64>,
-    events: broadcast::Sender<PluginEvent>,
-    problems: Mutex<Vec<Problem>>,
-}
-
 /// What the task is told.
 enum Command {
     Replace {
@@ -146,12 +136,7 @@ impl Plugins {
     ///
     /// Two specs have one name.
     pub async fn start(host: Arc<Host>, config: PluginsConfig) -> Result<Plugins, PluginsError> {
-        let shared = Arc::new(Shared {
-            current: ArcSwap::from_pointee(Generation::default()),
-            number: tokio_watch::Sender::new(0),
-            events: broadcast::Sender::new(EVENTS),
-            problems: Mutex::default(),
-        });
+        let shared = Arc::new(Shared::new());
         let (commands, inbox) = mpsc::unbounded_channel();
         let mut set = set::Set::new(host, config, Arc::clone(&shared), commands.clone())?;
         set.load_all().await;
@@ -161,22 +146,22 @@ impl Plugins {
 
     /// What serves now.
     pub fn current(&self) -> Arc<Generation> {
-        self.shared.current.load_full()
+        self.shared.current()
     }
 
     /// Wakes with the number of each new generation.
-    pub fn changed(&self) -> tokio_watch::Receiver<u64> {
-        self.shared.number.subscribe()
+    pub fn changed(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.shared.changed()
     }
 
     /// What happens from now on. A receiver that lags loses the oldest of 64 events.
     pub fn events(&self) -> broadcast::Receiver<PluginEvent> {
-        self.shared.events.subscribe()
+        self.shared.events()
     }
 
     /// Files that do not serve at this moment, and why.
     pub fn problems(&self) -> Vec<Problem> {
-        self.shared.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.problems()
     }
 
     /// Proves `component` and puts it in the place of `name`, as a changed file would, for a program that builds

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,9 +11,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::health::Verdict;
 use crate::live::check::{self, Found, Stamp};
+use crate::live::shared::Shared;
 use crate::live::slot::Slot;
 use crate::live::watch::{Change, Watch};
-use crate::live::{Command, Generation, PluginEvent, PluginsConfig, Problem, Reply, Shared};
+use crate::live::{Command, Generation, PluginEvent, PluginsConfig, Problem, Reply};
 use crate::{Host, LoadError, Plugin, PluginSpec, PluginsError};
 
 /// How long a file must be left alone after a change that does not say it is complete.
@@ -182,7 +183,7 @@ impl Set {
                 other.spec.path.display()
             );
             let problem = Problem { name: spec.name, path: path.clone(), reason };
-            self.tell(PluginEvent::Rejected {
+            self.shared.tell(PluginEvent::Rejected {
                 name: problem.name.clone(),
                 path: path.clone(),
                 reason: problem.reason.clone(),
@@ -294,21 +295,21 @@ impl Set {
                 let news = slot.problem.as_deref() != Some(&reason);
                 slot.problem = Some(reason.clone());
                 if news {
-                    self.tell(PluginEvent::Rejected { name: name.to_owned(), path, reason });
+                    self.shared.tell(PluginEvent::Rejected { name: name.to_owned(), path, reason });
                 }
             }
             Found::Bad { sha256, error } => {
                 let reason = error.to_string();
                 slot.problem = Some(reason.clone());
                 slot.refuse(sha256, reason.clone());
-                self.tell(PluginEvent::Rejected { name: name.to_owned(), path, reason });
+                self.shared.tell(PluginEvent::Rejected { name: name.to_owned(), path, reason });
             }
         }
         self.publish_problems();
     }
 
     fn offer_found(&mut self, name: &str, found: Found) -> Result<Arc<Generation>, LoadError> {
-        let current = |set: &Set| Ok(set.shared.current.load_full());
+        let current = |set: &Set| Ok(set.shared.current());
         let Some(slot) = self.slots.get_mut(name) else { return current(self) };
         match found {
             Found::New(plugin) => self.install(name, plugin),
@@ -347,7 +348,13 @@ impl Set {
         slot.previous = slot.serving.replace(plugin);
         let replaced = slot.previous.is_some();
         let generation = self.publish();
-        self.tell(PluginEvent::Loaded { name: name.to_owned(), generation, sha256, compile, replaced });
+        self.shared.tell(PluginEvent::Loaded {
+            name: name.to_owned(),
+            generation,
+            sha256,
+            compile,
+            replaced,
+        });
     }
 
     fn remove(&mut self, name: &str) {
@@ -363,11 +370,11 @@ impl Set {
         }
         if served {
             let generation = self.publish();
-            self.tell(PluginEvent::Removed { name: name.to_owned(), generation });
+            self.shared.tell(PluginEvent::Removed { name: name.to_owned(), generation });
         } else {
             self.publish_problems();
             if news && self.slots.contains_key(name) {
-                self.tell(PluginEvent::Rejected { name: name.to_owned(), path, reason });
+                self.shared.tell(PluginEvent::Rejected { name: name.to_owned(), path, reason });
             }
         }
     }
@@ -380,22 +387,16 @@ impl Set {
         slot.refuse(sha256, refusal);
         slot.serving = Some(previous);
         let generation = self.publish();
-        self.tell(PluginEvent::RolledBack { name: name.to_owned(), generation, reason });
+        self.shared.tell(PluginEvent::RolledBack { name: name.to_owned(), generation, reason });
     }
 
     /// Makes what serves now the current generation, and returns its number.
     fn publish(&self) -> u64 {
         self.publish_problems();
-        let number = self.shared.current.load().number + 1;
         if self.starting {
-            return number;
+            return self.shared.number() + 1;
         }
-        let mut plugins: Vec<Arc<Plugin>> =
-            self.slots.values().filter_map(|slot| slot.serving.clone()).collect();
-        plugins.sort_by(|a, b| (a.spec().order, a.name()).cmp(&(b.spec().order, b.name())));
-        self.shared.current.store(Arc::new(Generation { number, plugins }));
-        self.shared.number.send_replace(number);
-        number
+        self.shared.publish(self.slots.values().filter_map(|slot| slot.serving.clone()).collect())
     }
 
     fn publish_problems(&self) {
@@ -403,29 +404,7 @@ impl Set {
             let reason = slot.problem.clone()?;
             Some(Problem { name: slot.spec.name.clone(), path: slot.spec.path.clone(), reason })
         });
-        let problems = of_slots.chain(self.blocked.values().cloned()).collect();
-        *self.shared.problems.lock().unwrap_or_else(PoisonError::into_inner) = problems;
-    }
-
-    /// The one place where a change of the set becomes a log line and an event.
-    fn tell(&self, event: PluginEvent) {
-        match &event {
-            PluginEvent::Loaded { name, generation, sha256, compile, replaced } => {
-                let what = if *replaced { "plugin replaced" } else { "plugin loaded" };
-                tracing::info!(plugin = name, generation, sha256, ?compile, "{what}");
-            }
-            PluginEvent::Rejected { name, path, reason } => {
-                tracing::error!(plugin = name, path = %path.display(), "plugin not loaded: {reason}");
-            }
-            PluginEvent::Removed { name, generation } => {
-                tracing::info!(plugin = name, generation, "plugin removed");
-            }
-            PluginEvent::RolledBack { name, generation, reason } => {
-                tracing::error!(plugin = name, generation, "plugin went back to the build before: {reason}");
-            }
-        }
-        // Nobody may be listening.
-        let _ = self.shared.events.send(event);
+        self.shared.set_problems(of_slots.chain(self.blocked.values().cloned()).collect());
     }
 }
 

@@ -86,7 +86,7 @@ async fn a_host_function_takes_only_so_much() {
     }))
     .await;
     let reason = fail(&plugin, "log-big 10000000").await;
-    assert!(reason.contains("`limits.host-bytes` (now 64 KiB)"), "{reason}");
+    assert!(reason.contains("`limits.host_bytes` (now 64 KiB)"), "{reason}");
 }
 
 #[tokio::test]

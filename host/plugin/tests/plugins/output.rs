@@ -46,7 +46,8 @@ async fn output_beyond_the_limit_is_dropped_and_said_so_once() {
     let (log, _guard) = Log::start();
     assert_eq!(ask(&plugin, "print-much 1000").await, "printed");
     let lines = log.lines();
-    let dropped = "further output of this call is dropped; raise `limits.log` in [plugins.naughty] to see it";
+    let dropped =
+        "further output of this call is dropped; raise `limits.log_bytes` in [plugins.naughty] to see it";
     assert!(lines.len() < 20, "{lines:?}");
     assert_eq!(lines.iter().filter(|line| line.contains(dropped)).count(), 1, "{lines:?}");
 }

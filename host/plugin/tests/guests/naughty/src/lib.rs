@@ -28,7 +28,7 @@ impl Guest for Naughty {
         match build.as_str() {
             "BAD" => panic!("this build is broken"),
             "GON" => {
-                eprintln!("TypeError: messageHandler.onMessage is not a function");
+                eprintln!("function 'onMessage' not found: FromJs");
                 std::process::abort();
             }
             _ => {}
