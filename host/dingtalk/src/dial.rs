@@ -58,7 +58,8 @@ async fn tcp(host: &Host<&str>, port: u16) -> Result<TcpStream, DialError> {
 /// Alternates the address families, so that a black hole in one costs only one delay.
 fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut a, mut b): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut a, mut b): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
     a.reverse();
     b.reverse();
     let mut order = Vec::with_capacity(a.len() + b.len());
@@ -80,7 +81,8 @@ async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, String> {
             running.push(async move { (address, TcpStream::connect(address).await) });
         }
         if running.is_empty() {
-            let reason = if failures.is_empty() { "the name has no address".to_owned() } else { failures.join(", ") };
+            let reason =
+                if failures.is_empty() { "the name has no address".to_owned() } else { failures.join(", ") };
             return Err(reason);
         }
         let head_start = async {
@@ -117,7 +119,8 @@ async fn through_proxy(
     host: &Host<&str>,
     port: u16,
 ) -> Result<Stream, DialError> {
-    let fail = |what: String| (ConnectErrorKind::Proxy, format!("proxy {}:{}: {what}", proxy.host, proxy.port));
+    let fail =
+        |what: String| (ConnectErrorKind::Proxy, format!("proxy {}:{}: {what}", proxy.host, proxy.port));
     let proxy_host = proxy.url.host().ok_or_else(|| fail("it names no host".to_owned()))?;
     let mut stream: Stream = Box::new(tcp(&proxy_host, proxy.port).await.map_err(|(_, error)| fail(error))?);
     if proxy.tls {
@@ -137,8 +140,12 @@ async fn through_proxy(
     let status = head.split_whitespace().nth(1).and_then(|code| code.parse::<u16>().ok());
     match status {
         Some(200..=299) => Ok(stream),
-        Some(407) if proxy.authorization.is_some() => Err(fail("it refuses the user or password (407)".to_owned())),
-        Some(407) => Err(fail("it wants a user and password (407): write http://user:password@host:port".to_owned())),
+        Some(407) if proxy.authorization.is_some() => {
+            Err(fail("it refuses the user or password (407)".to_owned()))
+        }
+        Some(407) => {
+            Err(fail("it wants a user and password (407): write http://user:password@host:port".to_owned()))
+        }
         Some(code) => Err(fail(format!("it answered {code} to CONNECT {host}:{port}"))),
         None => Err(fail("its answer is not HTTP".to_owned())),
     }

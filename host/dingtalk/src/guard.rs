@@ -75,15 +75,20 @@ impl<S> Guard<S> {
     }
 
     /// Filters `bytes` in place and returns how many are left of them.
-    #[expect(clippy::indexing_slicing, reason = "`kept <= at <= bytes.len()` and headers are measured before use")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "`kept <= at <= bytes.len()` and headers are measured before use"
+    )]
     fn filter(&mut self, bytes: &mut [u8]) -> usize {
         let (mut at, mut kept) = (0, 0);
         while at < bytes.len() {
             match self.state {
                 State::Head(matched) => {
                     let byte = bytes[at];
-                    let matched = if byte == END_OF_HEAD[matched] { matched + 1 } else { usize::from(byte == b'\r') };
-                    self.state = if matched == END_OF_HEAD.len() { State::Header } else { State::Head(matched) };
+                    let matched =
+                        if byte == END_OF_HEAD[matched] { matched + 1 } else { usize::from(byte == b'\r') };
+                    self.state =
+                        if matched == END_OF_HEAD.len() { State::Header } else { State::Head(matched) };
                     bytes[kept] = byte;
                     kept += 1;
                     at += 1;

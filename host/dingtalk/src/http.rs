@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(read("7"), Some(Duration::from_secs(7)));
         assert_eq!(read("99999999999"), Some(MAX_WAIT));
         assert_eq!(read("Sun, 09 Sep 2001 01:46:45 GMT"), Some(Duration::from_secs(5)));
-        assert_eq!(read("Sun, 09 Sep 2000 01:46:45 GMT"), Some(Duration::ZERO));
+        assert_eq!(read("Sat, 09 Sep 2000 01:46:45 GMT"), Some(Duration::ZERO));
         assert_eq!(read("soon"), None);
     }
 }

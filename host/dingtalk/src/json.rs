@@ -183,7 +183,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
 impl Members<'_> {
     pub(crate) fn to_json(&self) -> String {
-        let mut out = String::with_capacity(2 + self.0.iter().map(|(k, v)| k.len() + v.get().len() + 4).sum::<usize>());
+        let mut out =
+            String::with_capacity(2 + self.0.iter().map(|(k, v)| k.len() + v.get().len() + 4).sum::<usize>());
         out.push('{');
         for (index, (key, value)) in self.0.iter().enumerate() {
             if index > 0 {

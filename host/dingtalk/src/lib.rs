@@ -1,5 +1,50 @@
 //! A DingTalk Stream Mode SDK: it registers with the gateway, holds the WebSocket, hands every push over with a handle
 //! that answers it exactly once, reads bot messages leniently and replies through the session webhook.
+//!
+//! # An echo bot
+//!
+//! This is `examples/echo.rs`, complete:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/echo.rs")]
+//! ```
+//!
+//! # What to know
+//!
+//! **Connecting.** [`StreamClient::spawn`] starts a task that registers, connects, and from then on heals itself: the
+//! [`ConnectionState`] is there to be shown, not to be acted upon. A wrong ClientSecret, or an app whose message mode is
+//! not Stream, shows as [`Misconfigured`](ConnectionState::Misconfigured) with a hint. When the gateway announces the end
+//! of a connection (it does so every few hours), the next one is open before the old one is given up. The same happens
+//! when the [`Subscriptions`] change.
+//!
+//! **Acks.** Each [`Push`] carries an [`AckHandle`]. Answer it when the message is safe, at the latest 3 s after it came;
+//! what is not answered comes again after about 60 s, under another `message_id` but with the same
+//! [`msg_id`](BotMessage::msg_id). This crate does not recognise repetitions: the place to do so is where the messages are
+//! stored. Answering never blocks. At most [`StreamSettings::unacked`] messages and events can be unanswered; beyond, the
+//! socket is not read until one is.
+//!
+//! **Callbacks that carry a result** ([`Topic::is_synchronous`]) are answered with [`AckHandle::respond`], cards within 2 s.
+//!
+//! **Replies** go to the [`SessionWebhook`] of the message they answer, through a [`WebhookClient`]. DingTalk answers 200
+//! to refusals too; [`SendError::advice`] says whether to try again, to wait, or to let it be. Nothing is retried here.
+//!
+//! **Secrets.** ClientSecret, ticket and session webhook appear in no `Debug`, error or log line. The payload of a bot
+//! message contains the webhook: use [`redacted_raw`] before handing it on.
+//!
+//! **Bad input** ends nothing: what is no frame is counted ([`StreamStats`]), logged a few times and otherwise ignored, a
+//! message over the size limit is skipped, and payload fields of the wrong type count as missing.
+//!
+//! # Modules, from the wire upwards
+//!
+//! | Module | What it does |
+//! |---|---|
+//! | `proxy`, `transport`, `dial` | which way connections go, TLS, one POST |
+//! | `guard`, `socket` | the WebSocket, and what keeps it alive through bad messages |
+//! | `register` | endpoint and ticket; what refusals mean |
+//! | `frame`, `ack` | frames in, answers out |
+//! | `stream` | the task per socket and the supervisor above it |
+//! | `message`, `payload` | what the pushes say |
+//! | `outgoing`, `webhook` | replies |
 
 mod ack;
 mod app;

@@ -267,9 +267,13 @@ mod tests {
         ] {
             assert!(!proxied(&rule, direct), "{direct}");
         }
-        for through in
-            ["https://notdingtalk.com", "http://a.corp", "http://11.0.0.1", "http://192.0.2.1", "http://[fe80::2]"]
-        {
+        for through in [
+            "https://notdingtalk.com",
+            "http://a.corp",
+            "http://11.0.0.1",
+            "http://192.0.2.1",
+            "http://[fe80::2]",
+        ] {
             assert!(proxied(&rule, through), "{through}");
         }
         assert!(!proxied(&self::rule("*"), "https://example.com"));

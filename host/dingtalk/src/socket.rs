@@ -68,8 +68,12 @@ impl ConnectError {
     /// What to do about it, as a sentence.
     pub fn hint(&self) -> &'static str {
         match self.kind {
-            ConnectErrorKind::Endpoint => "The gateway's answer is not usable; check that api_base points at DingTalk.",
-            ConnectErrorKind::Dns => "Check the DNS server of this machine, and that it may resolve *.dingtalk.com.",
+            ConnectErrorKind::Endpoint => {
+                "The gateway's answer is not usable; check that api_base points at DingTalk."
+            }
+            ConnectErrorKind::Dns => {
+                "Check the DNS server of this machine, and that it may resolve *.dingtalk.com."
+            }
             ConnectErrorKind::Tcp => {
                 "Check that a firewall lets connections to this host and port out, or set HTTPS_PROXY."
             }
@@ -157,7 +161,9 @@ fn explain(error: &tungstenite::Error) -> String {
             let body: String = String::from_utf8_lossy(body).chars().take(200).collect();
             format!("the answer to the upgrade is {}: {}", response.status(), body.trim())
         }
-        tungstenite::Error::Url(_) | tungstenite::Error::HttpFormat(_) => "the endpoint cannot be used".to_owned(),
+        tungstenite::Error::Url(_) | tungstenite::Error::HttpFormat(_) => {
+            "the endpoint cannot be used".to_owned()
+        }
         other => other.to_string(),
     }
 }

@@ -42,7 +42,9 @@ pub enum TransportError {
         reason: String,
     },
     /// Neither the system nor the CA file offers a root certificate.
-    #[error("find root certificates: {0}; install the system's CA bundle (package ca-certificates) or name a CA file")]
+    #[error(
+        "find root certificates: {0}; install the system's CA bundle (package ca-certificates) or name a CA file"
+    )]
     NoRoots(String),
     /// The proxy setting is not understood.
     #[error("use proxy setting {variable}: {reason}; the form is http://user:password@host:port")]
@@ -93,7 +95,8 @@ fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, TransportError> {
     }
     if roots.is_empty() {
         let reasons: Vec<String> = system.errors.iter().take(3).map(ToString::to_string).collect();
-        let reason = if reasons.is_empty() { "the system offers none".to_owned() } else { reasons.join(", ") };
+        let reason =
+            if reasons.is_empty() { "the system offers none".to_owned() } else { reasons.join(", ") };
         return Err(TransportError::NoRoots(reason));
     }
     // The provider is named rather than taken from the process-wide default, which another crate may set differently.

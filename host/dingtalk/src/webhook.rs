@@ -42,7 +42,10 @@ impl SessionWebhook {
 
 impl fmt::Debug for SessionWebhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionWebhook").field("url", &"[redacted]").field("expires_at", &self.expires_at).finish()
+        f.debug_struct("SessionWebhook")
+            .field("url", &"[redacted]")
+            .field("expires_at", &self.expires_at)
+            .finish()
     }
 }
 
@@ -69,8 +72,11 @@ impl Origin {
 impl WebhookPolicy {
     /// `https` to `oapi.dingtalk.com` and `api.dingtalk.com`, and scheme, host and port of the app's two bases.
     pub fn for_app(app: &AppConfig) -> Self {
-        let dingtalk = ["oapi.dingtalk.com", "api.dingtalk.com"]
-            .map(|host| Origin { scheme: "https".to_owned(), host: host.to_owned(), port: Some(443) });
+        let dingtalk = ["oapi.dingtalk.com", "api.dingtalk.com"].map(|host| Origin {
+            scheme: "https".to_owned(),
+            host: host.to_owned(),
+            port: Some(443),
+        });
         let configured = [&app.api_base, &app.oapi_base].into_iter().filter_map(Origin::of);
         Self { allowed: dingtalk.into_iter().chain(configured).collect() }
     }
@@ -83,7 +89,8 @@ impl WebhookPolicy {
     pub fn check(&self, webhook: &SessionWebhook) -> Result<Url, SendError> {
         let url = Url::parse(webhook.expose())
             .map_err(|_| SendError::give_up("the session webhook is not an address".to_owned()))?;
-        let origin = Origin::of(&url).ok_or_else(|| SendError::give_up("the session webhook has no host".to_owned()))?;
+        let origin = Origin::of(&url)
+            .ok_or_else(|| SendError::give_up("the session webhook has no host".to_owned()))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(SendError::give_up("the session webhook holds a user name or password".to_owned()));
         }
@@ -169,9 +176,11 @@ mod tests {
     fn only_dingtalk_and_the_configured_bases_are_allowed() {
         let mut app = AppConfig::new("dingx", "s");
         let policy = WebhookPolicy::for_app(&app);
-        for yes in
-            ["https://oapi.dingtalk.com/robot/sendBySession?session=1", "https://API.dingtalk.com:443/x", "https://oapi.dingtalk.com./x"]
-        {
+        for yes in [
+            "https://oapi.dingtalk.com/robot/sendBySession?session=1",
+            "https://API.dingtalk.com:443/x",
+            "https://oapi.dingtalk.com./x",
+        ] {
             assert!(allowed(&policy, yes), "{yes}");
         }
         for no in [
@@ -201,7 +210,8 @@ mod tests {
 
     #[test]
     fn the_session_is_shown_nowhere() {
-        let webhook = SessionWebhook::new("https://evil.example/robot/sendBySession?session=hunter2", Some(7));
+        let webhook =
+            SessionWebhook::new("https://evil.example/robot/sendBySession?session=hunter2", Some(7));
         let error = WebhookPolicy::for_app(&AppConfig::new("d", "s")).check(&webhook).unwrap_err();
         for shown in [format!("{webhook:?}"), format!("{error:?}"), error.to_string()] {
             assert!(!shown.contains("hunter2"), "{shown}");

@@ -39,7 +39,8 @@ const HEAD: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\r
 #[test]
 fn text_becomes_binary_and_the_rest_is_untouched() {
     let wire = [HEAD, &frame(0x81, b"{\"a\":\xff}"), &frame(0x89, b"ping"), &frame(0x02, &[7; 300])].concat();
-    let expected = [HEAD, &frame(0x82, b"{\"a\":\xff}"), &frame(0x89, b"ping"), &frame(0x02, &[7; 300])].concat();
+    let expected =
+        [HEAD, &frame(0x82, b"{\"a\":\xff}"), &frame(0x89, b"ping"), &frame(0x02, &[7; 300])].concat();
     for piece in 1..wire.len() {
         assert_eq!(filtered(&wire, piece, 1000), (expected.clone(), 0), "in pieces of {piece}");
     }

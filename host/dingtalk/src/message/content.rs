@@ -70,7 +70,9 @@ impl<'a> Body<'a> {
         let text = |body: Body<'_>| body.content.or(body.text);
         match kind {
             "text" => text(self).map_or(MessageContent::Missing, MessageContent::Text),
-            "markdown" => self.text.or(self.content).map_or(MessageContent::Missing, MessageContent::Markdown),
+            "markdown" => {
+                self.text.or(self.content).map_or(MessageContent::Missing, MessageContent::Markdown)
+            }
             "picture" => MessageContent::Picture {
                 download_code: self.download_code,
                 picture_download_code: self.picture_download_code,
@@ -96,7 +98,8 @@ impl<'a> Body<'a> {
             "chatRecord" => MessageContent::ChatRecord {
                 summary: self.summary,
                 record: self.chat_record.map(|record| {
-                    json::as_text(record).map_or_else(|| record.get().to_owned(), std::borrow::Cow::into_owned)
+                    json::as_text(record)
+                        .map_or_else(|| record.get().to_owned(), std::borrow::Cow::into_owned)
                 }),
             },
             _ => match raw {
@@ -189,7 +192,8 @@ pub(super) fn quoted(raw: &RawValue, process_query_key: Option<String>) -> Optio
         text: Option<&'a RawValue>,
     }
     let text = json::object_text(raw);
-    let Some(message) = text.as_deref().and_then(|text| serde_json::from_str::<Message<'_>>(text).ok()) else {
+    let Some(message) = text.as_deref().and_then(|text| serde_json::from_str::<Message<'_>>(text).ok())
+    else {
         let text = json::as_text(raw)?.into_owned();
         return Some(Quoted {
             kind: None,

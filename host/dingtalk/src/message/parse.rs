@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    AtUser, BotMessage, Conversation, ConversationKind, MessageContent, PayloadError, Quoted, QuotaError, Sender,
+    AtUser, BotMessage, Conversation, ConversationKind, MessageContent, PayloadError, QuotaError, Quoted,
+    Sender,
     content::{self, Body},
 };
 use crate::{
@@ -136,7 +137,8 @@ fn conversation(envelope: &Envelope<'_>) -> Result<Conversation, PayloadError> {
 fn content(envelope: &Envelope<'_>) -> (MessageContent, Option<Quoted>) {
     let kind = envelope.kind.as_deref().unwrap_or("text");
     // Texts stand under `text`, everything else under `content`.
-    let raw = if kind == "text" { envelope.text.or(envelope.content) } else { envelope.content.or(envelope.text) };
+    let raw =
+        if kind == "text" { envelope.text.or(envelope.content) } else { envelope.content.or(envelope.text) };
     let object = raw.and_then(json::object_text);
     let body = Body::read(object.as_deref(), raw.and_then(json::as_text).map(std::borrow::Cow::into_owned));
     let key = &envelope.original_process_query_key;
@@ -172,7 +174,11 @@ fn at_users(raw: Option<&RawValue>) -> Vec<AtUser> {
         #[serde(deserialize_with = "json::id")]
         union_id: Option<String>,
     }
-    let user = |user: User| AtUser { dingtalk_id: user.dingtalk_id, staff_id: user.staff_id, union_id: user.union_id };
+    let user = |user: User| AtUser {
+        dingtalk_id: user.dingtalk_id,
+        staff_id: user.staff_id,
+        union_id: user.union_id,
+    };
     json::list::<User>(raw).into_iter().map(user).collect()
 }
 
@@ -216,7 +222,9 @@ fn remove(value: &mut serde_json::Value, secret: &str) {
         }
         serde_json::Value::Array(items) => items.iter_mut().for_each(|value| remove(value, secret)),
         // JSON in a string: dropped whole rather than searched.
-        serde_json::Value::String(text) if text.contains(secret) && text.contains("sendBySession") => text.clear(),
+        serde_json::Value::String(text) if text.contains(secret) && text.contains("sendBySession") => {
+            text.clear()
+        }
         _ => {}
     }
 }

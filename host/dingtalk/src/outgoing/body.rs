@@ -122,7 +122,11 @@ pub(super) fn render(message: &OutMessage, uuid: Option<&str>) -> String {
         }
         OutMessage::Markdown { title, text, at } => {
             named = with_mentions(text, at);
-            Body { markdown: Some(Markdown { title, text: &named }), at: mentions(at), ..Body::new("markdown", uuid) }
+            Body {
+                markdown: Some(Markdown { title, text: &named }),
+                at: mentions(at),
+                ..Body::new("markdown", uuid)
+            }
         }
         OutMessage::Link { title, text, message_url, pic_url } => {
             let link = Link { text, title, pic_url: pic_url.as_deref(), message_url };

@@ -79,9 +79,16 @@ fn split_text(
     let mut left = at.clone();
     let parts = cut(&text, room).into_iter().map(|part| {
         let at = take_mentioned(&mut left, &part);
-        make(part, at)
+        (part, at)
     });
-    parts.collect()
+    let mut parts: Vec<(String, At)> = parts.collect();
+    // A mention that a cut went through is named anew at the end; the room was measured with all of them.
+    if let Some((_, at)) = parts.last_mut() {
+        at.user_ids.append(&mut left.user_ids);
+        at.mobiles.append(&mut left.mobiles);
+        at.dingtalk_ids.append(&mut left.dingtalk_ids);
+    }
+    parts.into_iter().map(|(part, at)| make(part, at)).collect()
 }
 
 /// Moves those out of `left` whom `part` names, so that nobody is notified twice.
@@ -119,7 +126,7 @@ impl<'a> Fence<'a> {
     fn opened_by(line: &'a str) -> Option<Self> {
         let line = line.trim_end();
         let inner = line.trim_start_matches(' ');
-        if line.len() - inner.len() > 3 || line.len() > MAX_FENCE {
+        if line.len() - inner.len() > 3 || measure(line) > MAX_FENCE {
             return None;
         }
         let first = inner.chars().next().filter(|c| matches!(c, '`' | '~'))?;
@@ -163,13 +170,13 @@ fn cut(text: &str, room: usize) -> Vec<String> {
         let available = room.saturating_sub(head_len);
         if measure(rest) <= available {
             // A fence that was open at the very end needs no empty copy.
-            if !(rest.trim().is_empty() && !parts.is_empty()) {
+            if parts.is_empty() || !rest.trim().is_empty() {
                 parts.push(format!("{head}{rest}"));
             }
             return parts;
         }
-        // Room to close a fence, and never less than a character.
-        let window = prefix(rest, available.saturating_sub(MAX_FENCE));
+        // Room to close a fence.
+        let window = prefix(rest, available.saturating_sub(MAX_FENCE + "\\n".len()));
         let (taken, skipped) = boundary(window, rest, open);
         let (part, tail) = rest.split_at(taken);
         let after = fence_after(part, open);
@@ -179,6 +186,15 @@ fn cut(text: &str, room: usize) -> Vec<String> {
         }
         rest = tail.get(skipped..).unwrap_or_default();
         open = after;
+        if let Some(fence) = after
+            && skipped > 0
+        {
+            // Cut just before the closing line: it is closed already.
+            let (line, behind) = rest.split_once('\n').unwrap_or((rest, ""));
+            if fence.is_closed_by(line) {
+                (rest, open) = (behind, None);
+            }
+        }
     }
 }
 

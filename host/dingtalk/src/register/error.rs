@@ -81,7 +81,10 @@ pub(super) fn network(host: &str, failure: &str) -> RegistrationError {
 }
 
 pub(super) fn timeout(host: &str, timeout: Duration) -> RegistrationError {
-    RegistrationError::new(RegistrationErrorKind::Timeout, format!("{host} did not answer within {timeout:?}"))
+    RegistrationError::new(
+        RegistrationErrorKind::Timeout,
+        format!("{host} did not answer within {timeout:?}"),
+    )
 }
 
 pub(super) fn bad_endpoint(endpoint: &str) -> RegistrationError {
@@ -121,7 +124,8 @@ pub(super) fn classify(client_id: &str, host: &str, reply: &Reply) -> Registrati
         error.hint.push_str(&shape);
     }
     if reply.status == 407 {
-        error.hint = "The proxy wants a user and password: set HTTPS_PROXY=http://user:password@host:port.".to_owned();
+        error.hint =
+            "The proxy wants a user and password: set HTTPS_PROXY=http://user:password@host:port.".to_owned();
     }
     error.code = trouble.code;
     error
@@ -169,7 +173,9 @@ const fn hint(kind: RegistrationErrorKind) -> &'static str {
             "DingTalk bans an address after 10 000 calls in 20 s, for 5 minutes; look for another program behind this \
              address."
         }
-        Kind::Forbidden => "The app lacks a permission, or an IP allow-list in the developer console leaves this host out.",
+        Kind::Forbidden => {
+            "The app lacks a permission, or an IP allow-list in the developer console leaves this host out."
+        }
         Kind::Unavailable => "DingTalk's gateway is in trouble; trying again by itself.",
         Kind::NotJson => {
             "The answer is not DingTalk's: check HTTPS_PROXY and NO_PROXY, and whether a portal or firewall answers in its \
@@ -177,8 +183,12 @@ const fn hint(kind: RegistrationErrorKind) -> &'static str {
         }
         Kind::EmptyBody => "Something between here and DingTalk cuts answers off; trying again by itself.",
         Kind::BadAnswer => "Check that api_base points at a DingTalk gateway.",
-        Kind::Network => "Check name resolution, firewall, HTTPS_PROXY, and the CA file if TLS is inspected on the way.",
-        Kind::Timeout => "The host does not answer; check the firewall, or set HTTPS_PROXY where a proxy is needed.",
+        Kind::Network => {
+            "Check name resolution, firewall, HTTPS_PROXY, and the CA file if TLS is inspected on the way."
+        }
+        Kind::Timeout => {
+            "The host does not answer; check the firewall, or set HTTPS_PROXY where a proxy is needed."
+        }
         Kind::Unexpected => "Check that api_base points at DingTalk and that no proxy rewrites the answer.",
     }
 }
@@ -188,8 +198,7 @@ mod tests {
     use super::*;
 
     fn kind(status: u16, body: &str) -> RegistrationError {
-        let reply =
-            Reply { status, body: body.as_bytes().to_vec(), retry_after: None, date: None };
+        let reply = Reply { status, body: body.as_bytes().to_vec(), retry_after: None, date: None };
         classify("dingabc", "api.dingtalk.com:443", &reply)
     }
 
@@ -211,7 +220,11 @@ mod tests {
             (200, html, Kind::NotJson),
             (200, "ok", Kind::NotJson),
             (200, r#"{"endpoint":"wss://x"}"#, Kind::BadAnswer),
-            (200, r#"{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"xxx"}"#, Kind::AddressBanned),
+            (
+                200,
+                r#"{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"xxx"}"#,
+                Kind::AddressBanned,
+            ),
             (407, html, Kind::Network),
             (302, "", Kind::Unexpected),
         ] {

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use super::{Push, clock::ClockWatch, shared::Shared};
+use super::{Push, liveness::Liveness, shared::Shared};
 use crate::{
     AckHandle, Subscriptions,
     ack::Outgoing,
@@ -74,12 +74,7 @@ pub(super) struct Connection {
     held: Option<Held>,
     /// Something was written but not flushed.
     unflushed: bool,
-    last_inbound: Instant,
-    next_ping: Instant,
-    next_clock_check: Instant,
-    /// Set after a clock jump: without a frame until then the peer is dead.
-    suspect_until: Option<Instant>,
-    clock: ClockWatch,
+    liveness: Liveness,
     timer: Pin<Box<Sleep>>,
     oversize_seen: u64,
     complaints: u32,
@@ -107,7 +102,6 @@ impl Connection {
     ) -> Self {
         let (ack_sender, acks) = mpsc::unbounded_channel();
         let now = Instant::now();
-        let settings = &shared.settings;
         Self {
             id,
             ws: socket.ws,
@@ -120,11 +114,7 @@ impl Connection {
             outstanding: 0,
             held: None,
             unflushed: false,
-            last_inbound: now,
-            next_ping: now + settings.ping_every,
-            next_clock_check: now + settings.clock_check,
-            suspect_until: None,
-            clock: ClockWatch::new(settings.clock.now(), now),
+            liveness: Liveness::new(&shared.settings, now),
             timer: Box::pin(tokio::time::sleep_until(now)),
             oversize_seen: 0,
             complaints: 0,
@@ -145,13 +135,19 @@ impl Connection {
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+        self.acks.close();
+        while self.acks.try_recv().is_ok() {
+            self.shared.counters.acks_lost.add(1);
+        }
         end
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         while let Poll::Ready(command) = self.commands.poll_recv(cx) {
             match command {
-                Some(Command::Drain(until)) if matches!(self.mode, Mode::Serving) => self.mode = Mode::Draining(until),
+                Some(Command::Drain(until)) if matches!(self.mode, Mode::Serving) => {
+                    self.mode = Mode::Draining(until)
+                }
                 Some(Command::Drain(_)) => {}
                 Some(Command::Stop(until)) => self.mode = Mode::Stopping(until),
                 // The supervisor is gone, and with it everybody who could want this socket.
@@ -224,8 +220,7 @@ impl Connection {
     }
 
     fn heard(&mut self) {
-        self.last_inbound = Instant::now();
-        self.suspect_until = None;
+        self.liveness.heard(Instant::now());
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.shared.counters.last_inbound.set(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX));
     }
@@ -258,7 +253,11 @@ impl Connection {
             Inbound::Disconnect { ack, reason } => {
                 counters.disconnects.add(1);
                 counters.acks.add(1);
-                tracing::info!(app = shared.app, reason, "the gateway will close this connection; opening the next one");
+                tracing::info!(
+                    app = shared.app,
+                    reason,
+                    "the gateway will close this connection; opening the next one"
+                );
                 let _ = self.events.send(Disconnecting { connection: self.id, reason });
                 self.write(Message::text(ack))
             }
@@ -293,14 +292,23 @@ impl Connection {
         match self.complaints.cmp(&LOUD_COMPLAINTS) {
             std::cmp::Ordering::Less => tracing::warn!(app, why, "{what}"),
             std::cmp::Ordering::Equal => {
-                tracing::warn!(app, why, "{what}; further bad frames on this connection are logged at debug level");
+                tracing::warn!(
+                    app,
+                    why,
+                    "{what}; further bad frames on this connection are logged at debug level"
+                );
             }
             std::cmp::Ordering::Greater => tracing::debug!(app, why, "{what}"),
         }
     }
 
     fn on_push(&mut self, push: Box<Pushed>) {
-        tracing::debug!(app = self.shared.app, topic = push.headers.topic, message_id = push.headers.message_id, "push");
+        tracing::debug!(
+            app = self.shared.app,
+            topic = push.headers.topic,
+            message_id = push.headers.message_id,
+            "push"
+        );
         if push.topic.is_synchronous() {
             // Somebody waits for the answer, so it neither waits for others nor holds them up.
             let permit = Arc::clone(&self.shared.synchronous).try_acquire_owned().ok();
@@ -363,56 +371,32 @@ impl Connection {
     /// Does what is due and returns when something will be due next.
     fn on_time(&mut self, now: Instant) -> Result<Instant, End> {
         let settings = &self.shared.settings;
-        let nothing_left = self.outstanding == 0 && self.held.is_none();
-        let mut next = match self.mode {
-            Mode::Stopping(until) => {
-                if until <= now || (nothing_left && !self.unflushed) {
-                    return Err(End::Finished);
-                }
-                return Ok(until);
+        let nothing_left = self.outstanding == 0 && self.held.is_none() && !self.unflushed;
+        let leave_at = match self.mode {
+            Mode::Serving => None,
+            Mode::Stopping(_) if nothing_left => Some(now),
+            Mode::Stopping(until) => Some(until),
+            // The gateway may have chosen this socket for a push before it knew of the next one.
+            Mode::Draining(until) if nothing_left => {
+                Some(until.min(self.liveness.last_inbound() + settings.drain_quiet))
             }
-            Mode::Draining(until) => {
-                let quiet_at = self.last_inbound + settings.drain_quiet;
-                if until <= now || (nothing_left && !self.unflushed && quiet_at <= now) {
-                    return Err(End::Finished);
-                }
-                if nothing_left { until.min(quiet_at.max(now + Duration::from_millis(1))) } else { until }
-            }
-            Mode::Serving => now + settings.dead_after,
+            Mode::Draining(until) => Some(until),
         };
-        let reading = self.held.is_none();
-        if reading {
-            if let Some(until) = self.suspect_until {
-                if until <= now {
-                    return Err(End::Dead(format!("no answer within {:?} of a clock jump", settings.suspect_after)));
-                }
-                next = next.min(until);
-            }
-            let dead_at = self.last_inbound + settings.dead_after;
-            if dead_at <= now {
-                return Err(End::Dead(format!("no frame for {:?}", settings.dead_after)));
-            }
-            next = next.min(dead_at);
+        if leave_at.is_some_and(|at| at <= now) {
+            return Err(End::Finished);
         }
-        if self.next_clock_check <= now {
-            self.next_clock_check = now + settings.clock_check;
-            let drift = self.clock.drift(settings.clock.now(), now);
-            if drift > settings.clock_jump {
-                tracing::info!(app = self.shared.app, ?drift, "the clock jumped; checking whether the connection survived");
-                self.shared.counters.clock_jumps.add(1);
-                self.suspect_until = Some(now + settings.suspect_after);
-                self.next_ping = now;
-            }
+        let reading = self.held.is_none() && !matches!(self.mode, Mode::Stopping(_));
+        let due = self.liveness.due(settings, reading, now).map_err(End::Dead)?;
+        if due.clock_jumped {
+            tracing::info!(
+                app = self.shared.app,
+                "the clock jumped; checking whether the connection survived"
+            );
+            self.shared.counters.clock_jumps.add(1);
         }
-        next = next.min(self.next_clock_check);
-        if let Some(until) = self.suspect_until.filter(|_| reading) {
-            next = next.min(until);
-        }
-        if self.next_ping <= now {
-            self.next_ping = now + settings.ping_every;
+        if due.ping {
             self.write(Message::Ping(Bytes::from_static(b"belfry")))?;
         }
-        Ok(next.min(self.next_ping))
+        Ok(leave_at.map_or(due.next, |at| at.min(due.next)))
     }
 }
-

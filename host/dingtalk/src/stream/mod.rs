@@ -4,6 +4,7 @@ mod backoff;
 mod clock;
 mod connection;
 mod counters;
+mod liveness;
 mod settings;
 mod shared;
 mod state;
@@ -102,6 +103,9 @@ impl fmt::Debug for StreamClient {
 impl fmt::Debug for Push {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The data of a bot message holds the session webhook, a secret.
-        f.debug_struct("Push").field("topic", &self.topic).field("headers", &self.headers).finish_non_exhaustive()
+        f.debug_struct("Push")
+            .field("topic", &self.topic)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
     }
 }

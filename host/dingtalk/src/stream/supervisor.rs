@@ -143,16 +143,24 @@ impl Supervisor {
     }
 
     fn start_attempt(&self, subscriptions: Subscriptions) -> Attempt {
-        let (app, transport, shared) = (Arc::clone(&self.app), self.transport.clone(), Arc::clone(&self.shared));
+        let (app, transport, shared) =
+            (Arc::clone(&self.app), self.transport.clone(), Arc::clone(&self.shared));
         Box::pin(async move {
             let settings = &shared.settings;
             let opened = async {
-                let registered =
-                    register_as(&app, &transport, &subscriptions, settings.register_timeout, &settings.user_agent);
-                let registration = registered.await.map_err(|error| StreamError::Registration(Arc::new(error)))?;
-                let socket = open_socket(&registration, &transport, settings.max_message, settings.connect_timeout)
-                    .await
-                    .map_err(|error| StreamError::Connect(Arc::new(error)))?;
+                let registered = register_as(
+                    &app,
+                    &transport,
+                    &subscriptions,
+                    settings.register_timeout,
+                    &settings.user_agent,
+                );
+                let registration =
+                    registered.await.map_err(|error| StreamError::Registration(Arc::new(error)))?;
+                let socket =
+                    open_socket(&registration, &transport, settings.max_message, settings.connect_timeout)
+                        .await
+                        .map_err(|error| StreamError::Connect(Arc::new(error)))?;
                 Ok(Opened { socket, endpoint: socket::endpoint_host(&registration.endpoint) })
             };
             (subscriptions, opened.await)
@@ -180,7 +188,8 @@ impl Supervisor {
         tracing::info!(app = self.shared.app, endpoint = opened.endpoint, "connected");
         // Only now, with the next socket open, is the old one given up.
         self.retire();
-        self.live = Some(Live { id, task, commands, opened: Instant::now(), subscriptions, announced: false });
+        self.live =
+            Some(Live { id, task, commands, opened: Instant::now(), subscriptions, announced: false });
         self.failure = None;
         self.not_before = None;
         self.set_state(ConnectionState::Open {
@@ -234,7 +243,8 @@ impl Supervisor {
     }
 
     fn on_disconnecting(&mut self, event: Disconnecting) {
-        let Some(live) = self.live.as_mut().filter(|live| live.id == event.connection && !live.announced) else {
+        let Some(live) = self.live.as_mut().filter(|live| live.id == event.connection && !live.announced)
+        else {
             return;
         };
         live.announced = true;
@@ -246,7 +256,8 @@ impl Supervisor {
             // A gateway that turns every connection away at once must not be hammered.
             let wait = self.backoff.fail(self.shared.settings.random.next());
             self.not_before = Some(Instant::now() + wait);
-            self.failure = Some(StreamError::Lost(format!("the gateway announced its end: {}", event.reason)));
+            self.failure =
+                Some(StreamError::Lost(format!("the gateway announced its end: {}", event.reason)));
         }
     }
 

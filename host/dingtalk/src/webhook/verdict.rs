@@ -144,7 +144,9 @@ mod tests {
             (88, Advice::GiveUp),
             (123_456, Advice::GiveUp),
         ] {
-            for body in [format!(r#"{{"errcode":{code},"errmsg":"x"}}"#), format!(r#"{{"errcode":"{code}"}}"#)] {
+            for body in
+                [format!(r#"{{"errcode":{code},"errmsg":"x"}}"#), format!(r#"{{"errcode":"{code}"}}"#)]
+            {
                 assert_eq!(advice(200, &body, None), Some((expected, Some(code))), "{body}");
             }
         }
