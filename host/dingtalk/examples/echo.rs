@@ -15,8 +15,13 @@ use belfry_dingtalk::{
 use tokio::sync::watch;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     tracing_subscriber::fmt::init();
+    // In a task of its own: waking the main future of this runtime costs a system call for every message.
+    tokio::spawn(bot()).await?
+}
+
+async fn bot() -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut app =
         AppConfig::new(std::env::var("DINGTALK_CLIENT_ID")?, std::env::var("DINGTALK_CLIENT_SECRET")?);
     if let Ok(base) = std::env::var("DINGTALK_API_BASE") {
