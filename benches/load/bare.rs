@@ -39,7 +39,7 @@ async fn serve(gateway: &str) -> Result<()> {
         registered.get(name).and_then(Value::as_str).context("the gateway's answer lacks a part")
     };
     let url = format!("{}?ticket={}", part("endpoint")?, part("ticket")?);
-    let (socket, _) = tokio_tungstenite::connect_async(url).await?;
+    let (socket, _) = tokio_tungstenite::connect_async_with_config(url, None, true).await?;
     let (mut write, mut read) = socket.split();
     let (acks, mut to_ack) = mpsc::unbounded_channel::<String>();
     tokio::spawn(async move {

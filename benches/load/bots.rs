@@ -23,7 +23,7 @@ enum Kind {
     Belfry,
     Bare { multi_thread: bool },
     Python { python: PathBuf },
-    Node { node: PathBuf, modules: PathBuf },
+    Node { node: PathBuf },
     Custom { command: String },
 }
 
@@ -53,9 +53,8 @@ impl Bot {
             None => println!("left out: the Python SDK (run through `cargo xtask bench`)"),
         }
         match (variable("BELFRY_PEER_NODE"), variable("BELFRY_PEER_NODE_MODULES")) {
-            (Some(node), Some(modules)) => {
-                bots.push(Self { name: "node".to_owned(), kind: Kind::Node { node, modules } });
-            }
+            // The bot finds the modules by the same variable.
+            (Some(node), Some(_)) => bots.push(Self { name: "node".to_owned(), kind: Kind::Node { node } }),
             _ => println!("left out: the Node SDK (run through `cargo xtask bench`)"),
         }
         bots
@@ -91,12 +90,7 @@ impl Bot {
                 (std::env::current_exe()?, arguments)
             }
             Kind::Python { python } => (python.clone(), vec![text(&peers.join("python/echo.py"))]),
-            // Node looks for modules beside the script, so the script goes where they are.
-            Kind::Node { node, modules } => {
-                let script = modules.parent().context("the folder of the Node modules")?.join("echo.mjs");
-                std::fs::copy(peers.join("node/echo.mjs"), &script).context("copy the Node bot")?;
-                (node.clone(), vec![text(&script)])
-            }
+            Kind::Node { node } => (node.clone(), vec![text(&peers.join("node/echo.mjs"))]),
             Kind::Custom { command } => ("sh".into(), vec!["-c".to_owned(), format!("exec {command}")]),
         };
         let mut command = match cores {
@@ -107,8 +101,8 @@ impl Bot {
             }
             None => Command::new(program),
         };
-        command.args(arguments).env("GATEWAY", gateway).env("DINGTALK_OPENAPI_ENDPOINT", gateway);
-        command.env("CLIENT_ID", CLIENT_ID).env("CLIENT_SECRET", "simulated");
+        command.args(arguments).env("BELFRY_SIMULATOR", gateway).env("DINGTALK_OPENAPI_ENDPOINT", gateway);
+        command.env("BELFRY_CLIENT_ID", CLIENT_ID).env("BELFRY_CLIENT_SECRET", "simulated");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_of(&self.name)?).kill_on_drop(true);
         command.spawn().with_context(|| format!("start {}", self.name))
     }

@@ -30,7 +30,7 @@ struct Cli {
     /// Which bots: belfry, bare-current-thread, bare-multi-thread, python, node [default: all that can be run]
     #[arg(long)]
     bot: Vec<String>,
-    /// A bot of your own: NAME=COMMAND, started by `sh -c` with the gateway's address in $GATEWAY
+    /// A bot of your own: NAME=COMMAND, started by `sh -c` with the gateway's address in $BELFRY_SIMULATOR
     #[arg(long, value_name = "NAME=COMMAND")]
     custom: Vec<String>,
     /// Messages per second of the steady scenario

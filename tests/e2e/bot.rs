@@ -112,7 +112,7 @@ pub fn belfry() -> Command {
 impl Bot {
     pub async fn connected(&self, count: usize) {
         let connected = self.simulator.wait_for_connections(None, count, PATIENCE).await;
-        assert!(connected.is_ok(), "not connected; the log is:\n{}", self.log());
+        assert!(connected.is_ok(), "not connected; the log ends with:\n{}", self.tail());
     }
 
     /// Says it and waits for a reply that contains `part`.
@@ -122,14 +122,15 @@ impl Bot {
         self.simulator.say(say);
         match self.simulator.wait_for_reply(since, &conversation, part, PATIENCE).await {
             Ok(reply) => reply,
-            Err(missing) => panic!("{missing}\nthe log is:\n{}", self.log()),
+            Err(missing) => panic!("{missing}\nthe log ends with:\n{}", self.tail()),
         }
     }
 
     /// The number of replies since `since` whose text contains `part`.
     pub fn replies(&self, since: u64, part: &str) -> usize {
         let page = self.simulator.records(since, usize::MAX);
-        let replied = |what: &Happening| matches!(what, Happening::Replied(reply) if reply.text().contains(part));
+        let replied =
+            |what: &Happening| matches!(what, Happening::Replied(reply) if reply.text().contains(part));
         page.records.iter().filter(|record| replied(&record.what)).count()
     }
 
@@ -137,12 +138,21 @@ impl Bot {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// The last lines of the log, cut, for a failure's message.
+    fn tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<String> = log.lines().map(|line| line.chars().take(500).collect()).collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
     /// Waits until the log has a line with all these parts.
     pub async fn logged(&self, parts: &[&str]) -> String {
         let has_all = |line: &&str| parts.iter().all(|part| line.contains(part));
-        wait_for(&format!("a log line with {parts:?}"), || self.log().lines().find(has_all).map(str::to_owned))
-            .await
-            .unwrap_or_else(|problem| panic!("{problem}; the log is:\n{}", self.log()))
+        wait_for(&format!("a log line with {parts:?}"), || {
+            self.log().lines().find(has_all).map(str::to_owned)
+        })
+        .await
+        .unwrap_or_else(|problem| panic!("{problem}; the log ends with:\n{}", self.tail()))
     }
 
     pub fn plugin_file(&self, name: &str) -> PathBuf {

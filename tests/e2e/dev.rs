@@ -98,7 +98,8 @@ async fn noted(notes: &mut tokio::io::Lines<BufReader<tokio::process::ChildStder
 /// The folders of a plugin author: `wit/` and the plugin, in a workspace like ours.
 fn copy_of_echo(folder: &Path) -> std::path::PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let copied = std::process::Command::new("cp").arg("-r").arg(root.join("wit")).arg(folder).status().unwrap();
+    let copied =
+        std::process::Command::new("cp").arg("-r").arg(root.join("wit")).arg(folder).status().unwrap();
     assert!(copied.success());
     let plugins = folder.join("plugins");
     std::fs::create_dir(&plugins).unwrap();
@@ -108,7 +109,10 @@ fn copy_of_echo(folder: &Path) -> std::path::PathBuf {
         assert!(copied.success());
     }
     let manifest = std::fs::read_to_string(root.join("plugins/Cargo.toml")).unwrap();
-    std::fs::write(plugins.join("Cargo.toml"), manifest.replace(r#"members = ["echo", "help"]"#, r#"members = ["echo"]"#))
-        .unwrap();
+    std::fs::write(
+        plugins.join("Cargo.toml"),
+        manifest.replace(r#"members = ["echo", "help"]"#, r#"members = ["echo"]"#),
+    )
+    .unwrap();
     plugins.join("echo")
 }

@@ -14,7 +14,8 @@ async fn sigterm_finishes_what_runs_and_closes_the_socket() {
     assert!(status.success(), "{status}\n{}", bot.log());
     assert_eq!(bot.replies(since, "slept"), 1, "what was taken was answered:\n{}", bot.log());
     let closed_by_client = |what: &belfry_simulator::Happening| {
-        matches!(what, belfry_simulator::Happening::Closed { by: belfry_simulator::ClosedBy::Client, .. }).then_some(())
+        matches!(what, belfry_simulator::Happening::Closed { by: belfry_simulator::ClosedBy::Client, .. })
+            .then_some(())
     };
     bot.simulator.wait_for(since, crate::bot::PATIENCE, closed_by_client).await.unwrap();
 }
@@ -23,7 +24,8 @@ async fn sigterm_finishes_what_runs_and_closes_the_socket() {
 async fn a_config_that_cannot_be_used_is_refused_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("belfry.toml");
-    std::fs::write(&path, "[channels_config.dingtalk]\nclient_idd = \"ding\"\nclient_secret = \"s\"\n").unwrap();
+    std::fs::write(&path, "[channels_config.dingtalk]\nclient_idd = \"ding\"\nclient_secret = \"s\"\n")
+        .unwrap();
     let output = belfry().arg("run").arg("--config").arg(&path).stdin(Stdio::null()).output().await.unwrap();
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();

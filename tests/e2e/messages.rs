@@ -92,7 +92,8 @@ async fn commands_go_to_their_plugin_and_help_lists_them() {
 #[tokio::test]
 async fn apps_share_nothing() {
     let sales = "[channels_config.dingtalk.apps.sales]\nclient_id = \"dingsales\"\nclient_secret = \"other\"\n\
-                 api_base = \"{gateway}\"\nallowed_users = [\"kim\"]\nplugins = [\"help\"]\n";
+                 api_base = \"{gateway}\"\nallowed_users = [\"kim\"]\nplugins = [\"help\"]\n\
+                 [plugins.help]\ndescription = \"Lists things\"\n[plugins.echo]\ndescription = \"Repeats things\"\n";
     let bot = Setup::with(&[("echo.wasm", echo().await), ("help.wasm", help().await)])
         .tables(sales)
         .channel("allowed_users = [\"*\"]\nplugins = [\"echo\"]")
@@ -112,7 +113,10 @@ async fn apps_share_nothing() {
         _ => None,
     };
     let text = bot.simulator.wait_for(since, PATIENCE, answered).await.unwrap();
-    assert!(text.contains("help") && !text.contains("echo") && text != "/help", "only the plugins of this app are listed: {text}");
+    assert!(
+        text.contains("Lists things") && !text.contains("Repeats things"),
+        "only the plugins of this app are listed: {text}"
+    );
 }
 
 #[tokio::test]

@@ -15,7 +15,9 @@ async fn a_file_dropped_in_is_live_and_a_removed_one_is_gone() {
     bot.ask(private("are you there?"), "are you there?").await;
 
     std::fs::remove_file(bot.plugin_file("echo.wasm")).unwrap();
-    wait_for("the end of the connection", || (bot.simulator.connections(None) == 0).then_some(())).await.unwrap();
+    wait_for("the end of the connection", || (bot.simulator.connections(None) == 0).then_some(()))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -28,6 +30,7 @@ async fn a_replaced_file_answers_and_a_bad_one_changes_nothing() {
     bot.ask(private("two"), "two").await;
 
     bot.put_plugin("echo.wasm", &std::fs::read(naughty().await).unwrap());
+    bot.logged(&["plugin replaced", "echo"]).await;
     bot.ask(private("build"), "AAA").await;
 }
 
@@ -57,7 +60,7 @@ async fn reloads_under_load_lose_nothing_and_answer_nothing_twice() {
 #[tokio::test]
 async fn a_plugin_harms_only_its_own_message() {
     let bot = Setup::with(&[("naughty.wasm", naughty().await)])
-        .tables("[plugins.naughty]\npath = \"plugins/naughty.wasm\"\nlimits = { cpu = \"200ms\", deadline = \"2s\", memory = \"256MiB\" }\n")
+        .tables("[plugins.naughty]\npath = \"plugins/naughty.wasm\"\nlimits = { cpu = \"2s\", deadline = \"4s\", memory = \"256MiB\" }\n")
         .start()
         .await;
     // What it does is chosen by the text; each is answered by silence, a reason in the log, and business as usual.
@@ -69,7 +72,7 @@ async fn a_plugin_harms_only_its_own_message() {
         ("big 100000000", "limits.output"),
         ("print-forever", "limits."),
         ("exit 3", "exit"),
-        ("recurse", "stack"),
+        ("recurse", "calls itself"),
         ("panic at the disco", "at the disco"),
     ];
     for (text, reason) in cases {

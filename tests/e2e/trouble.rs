@@ -84,7 +84,9 @@ async fn webhook_faults_are_retried_or_given_up() {
 async fn refused_credentials_are_said_in_words() {
     let bot = Setup::echo();
     let simulator = SimulatorConfig {
-        credentials: belfry_simulator::Credentials::List(vec![belfry_simulator::Credential::new("dingtest", "another")]),
+        credentials: belfry_simulator::Credentials::List(vec![belfry_simulator::Credential::new(
+            "dingtest", "another",
+        )]),
         ..SimulatorConfig::default()
     };
     let bot = bot.await.start_unconnected(simulator).await;

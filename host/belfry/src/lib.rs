@@ -8,6 +8,7 @@
 //! - [`doctor`]: `belfry channel doctor`
 //! - [`logging`]: log lines for people and for machines
 //! - [`run`]: `belfry run`
+//! - `signals`: Ctrl-C and SIGTERM
 //! - [`wiring`]: from the config to a running host
 
 pub mod cli;
@@ -18,4 +19,5 @@ pub mod dev;
 pub mod doctor;
 pub mod logging;
 pub mod run;
+mod signals;
 pub mod wiring;

@@ -2,14 +2,14 @@
 
 use std::{process::ExitCode, time::Instant};
 
-use anyhow::{Context, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use anyhow::Result;
 use tracing::{info, warn};
 
 use crate::{
     cli::{Global, RunArgs},
     config::{self, Config},
     logging,
+    signals::StopSignals,
     wiring::{Running, Runtimes},
 };
 
@@ -48,29 +48,4 @@ async fn serve(config: &Config, guests: tokio::runtime::Handle, started: Instant
         info!("stopped");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Ctrl-C and SIGTERM.
-pub struct StopSignals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl StopSignals {
-    /// Catches them from now on.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn new() -> Result<Self> {
-        let catch = |kind| signal(kind).context("catch Ctrl-C and SIGTERM");
-        Ok(Self { interrupt: catch(SignalKind::interrupt())?, terminate: catch(SignalKind::terminate())? })
-    }
-
-    /// Waits for the next one.
-    pub async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

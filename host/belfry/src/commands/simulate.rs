@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use belfry_simulator::{ClosedBy, Happening, Record, Simulator, SimulatorConfig};
 
 use crate::cli::SimulateArgs;
+use crate::signals::StopSignals;
 
 pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
     let config = SimulatorConfig {
@@ -14,19 +15,15 @@ pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
         speed: args.speed,
         ..SimulatorConfig::default()
     };
+    let mut stop = StopSignals::new()?;
     let simulator = Simulator::start(config)
         .await
         .with_context(|| format!("simulate DingTalk on port {} (--port 0 takes a free one)", args.port))?;
     super::print(&directions(simulator.base_url()))?;
     let mut records = simulator.watch(0);
-    let stop = stop_signal();
-    tokio::pin!(stop);
     loop {
         tokio::select! {
-            stopped = &mut stop => {
-                stopped.context("wait for Ctrl-C")?;
-                break;
-            }
+            () = stop.wait() => break,
             record = records.next() => match record {
                 Some(record) => if let Some(line) = line(&record) {
                     super::print(&format!("{line}\n"))?;
@@ -37,20 +34,6 @@ pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
     }
     simulator.shutdown().await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Resolves at Ctrl-C, or SIGTERM where there is one.
-async fn stop_signal() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }
 
 /// How each SDK is pointed at the simulator.

@@ -22,7 +22,7 @@ use crate::{
     cli::{DevArgs, Global},
     config::{App, Config, DEFAULT_APP, DingTalk, Log, Pipeline, Plugin, Transport, default_cache_dir},
     logging,
-    run::StopSignals,
+    signals::StopSignals,
     wiring::{Running, Runtimes},
 };
 use chat::Chat;
