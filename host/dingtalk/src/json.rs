@@ -218,6 +218,38 @@ pub(crate) fn as_text(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<CowStr<'_>>(raw.get()).ok().map(|text| text.0)
 }
 
+/// `text` with every half of a surrogate pair replaced by U+FFFD. A nickname cut in the middle of an emoji ends in such a
+/// half, and must not make the whole message unreadable.
+pub(crate) fn mend(text: &str) -> Cow<'_, str> {
+    let mut mended = String::new();
+    let mut rest = text;
+    let mut kept = 0;
+    let unit = |text: &str| u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    while let Some(at) = rest.find('\\') {
+        let here = rest.get(at..).unwrap_or_default();
+        let (length, lone) = match unit(here) {
+            Some(0xd800..=0xdbff) => {
+                let low = here.get(6..).and_then(unit).is_some_and(|low| (0xdc00..=0xdfff).contains(&low));
+                if low { (12, false) } else { (6, true) }
+            }
+            Some(0xdc00..=0xdfff) => (6, true),
+            _ => (2, false),
+        };
+        if lone {
+            let end = text.len() - here.len();
+            mended.push_str(text.get(kept..end).unwrap_or_default());
+            mended.push_str("\\ufffd");
+            kept = end + length;
+        }
+        rest = here.get(length..).unwrap_or_default();
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    mended.push_str(text.get(kept..).unwrap_or_default());
+    Cow::Owned(mended)
+}
+
 /// Parses an object, with an error that says where it went wrong but shows no value.
 pub(crate) fn from_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, crate::PayloadError> {
     if !text.trim_start().starts_with('{') {
@@ -285,6 +317,21 @@ pub(crate) fn raw<'de, D: Deserializer<'de>>(d: D) -> Result<Option<&'de RawValu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_halves_of_surrogate_pairs_are_mended() {
+        for fine in ["", "plain", r#""\ud83d\ude00""#, r#""\\ud83d""#, r#""\u00e9\n""#, r"\", r"\u", "\\é"] {
+            assert!(matches!(mend(fine), Cow::Borrowed(_)), "{fine}");
+        }
+        for (broken, mended) in [
+            (r#""a\ud83d""#, r#""a\ufffd""#),
+            (r#""\ud83d\ud83d\ude00x""#, r#""\ufffd\ud83d\ude00x""#),
+            (r#""\ude00\u4f60\uD83Dz""#, r#""\ufffd\u4f60\ufffdz""#),
+        ] {
+            assert_eq!(mend(broken), mended);
+            assert!(serde_json::from_str::<String>(&mend(broken)).is_ok());
+        }
+    }
 
     #[test]
     fn strings_are_escaped_as_serde_json_does() {

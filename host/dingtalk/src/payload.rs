@@ -140,6 +140,7 @@ impl CardCallback {
     ///
     /// If `data` is not a JSON object.
     pub fn parse(data: &str) -> Result<Self, PayloadError> {
+        let data = json::mend(data);
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
         struct Content<'a> {
@@ -154,7 +155,7 @@ impl CardCallback {
             #[serde(borrow, deserialize_with = "json::raw")]
             params: Option<&'a RawValue>,
         }
-        let card: Card<'_> = json::from_object(data)?;
+        let card: Card<'_> = json::from_object(&data)?;
         let content = card.content.or(card.value).or(card.action_value);
         let object = content.and_then(json::object_text);
         let parsed: Content<'_> =
@@ -184,6 +185,7 @@ impl DynamicDataRequest {
     ///
     /// If `data` is not a JSON object.
     pub fn parse(data: &str) -> Result<Self, PayloadError> {
+        let data = json::mend(data);
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
         struct Content<'a> {
@@ -196,7 +198,7 @@ impl DynamicDataRequest {
             #[serde(deserialize_with = "json::id")]
             dynamic_data_source_id: Option<String>,
         }
-        let card: Card<'_> = json::from_object(data)?;
+        let card: Card<'_> = json::from_object(&data)?;
         let object = card.content.and_then(json::object_text);
         let content: Content<'_> =
             object.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -221,6 +223,7 @@ impl GraphRequest {
     ///
     /// If `data` is not a JSON object or names no method or address.
     pub fn parse(data: &str) -> Result<Self, PayloadError> {
+        let data = json::mend(data);
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
         struct Request<'a> {
@@ -239,7 +242,7 @@ impl GraphRequest {
             #[serde(deserialize_with = "json::id")]
             uri: Option<String>,
         }
-        let request: Request<'_> = json::from_object(data)?;
+        let request: Request<'_> = json::from_object(&data)?;
         let line = request.request_line.ok_or(PayloadError::Missing("requestLine"))?;
         let line: Line = serde_json::from_str(line.get()).unwrap_or_default();
         let headers = request.headers.and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
@@ -261,6 +264,7 @@ impl IpaasRequest {
     ///
     /// If `data` is not a JSON object.
     pub fn parse(data: &str) -> Result<Self, PayloadError> {
+        let data = json::mend(data);
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
         struct Request<'a> {
@@ -289,7 +293,7 @@ impl IpaasRequest {
             #[serde(deserialize_with = "json::id")]
             action_id: Option<String>,
         }
-        let request: Request<'_> = json::from_object(data)?;
+        let request: Request<'_> = json::from_object(&data)?;
         let headers: Headers =
             request.headers.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         Ok(Self {

@@ -176,16 +176,20 @@ pub(super) fn quoted(raw: &RawValue, process_query_key: Option<String>) -> Optio
     #[derive(Deserialize, Default)]
     #[serde(rename_all = "camelCase", default)]
     struct Message<'a> {
-        #[serde(alias = "msgtype", deserialize_with = "json::id")]
+        #[serde(deserialize_with = "json::id")]
         msg_type: Option<String>,
+        #[serde(rename = "msgtype", deserialize_with = "json::id")]
+        legacy_type: Option<String>,
         #[serde(deserialize_with = "json::id")]
         msg_id: Option<String>,
         #[serde(deserialize_with = "json::id")]
         sender_id: Option<String>,
         #[serde(deserialize_with = "json::id")]
         sender_nick: Option<String>,
-        #[serde(alias = "createAt", deserialize_with = "json::unsigned")]
+        #[serde(deserialize_with = "json::unsigned")]
         created_at: Option<u64>,
+        #[serde(rename = "createAt", deserialize_with = "json::unsigned")]
+        legacy_created_at: Option<u64>,
         #[serde(borrow, deserialize_with = "json::raw")]
         content: Option<&'a RawValue>,
         #[serde(borrow, deserialize_with = "json::raw")]
@@ -208,14 +212,15 @@ pub(super) fn quoted(raw: &RawValue, process_query_key: Option<String>) -> Optio
     let raw = message.content.or(message.text);
     let object = raw.and_then(json::object_text);
     let body = Body::read(object.as_deref(), raw.and_then(json::as_text).map(std::borrow::Cow::into_owned));
-    let kind = message.msg_type.as_deref().unwrap_or_else(|| body.likely_kind());
-    let content = body.into_content(kind, raw);
+    let kind = message.msg_type.or(message.legacy_type);
+    let likely = body.likely_kind();
+    let content = body.into_content(kind.as_deref().unwrap_or(likely), raw);
     Some(Quoted {
-        kind: message.msg_type,
+        kind,
         msg_id: message.msg_id,
         sender_id: message.sender_id,
         sender_nick: message.sender_nick,
-        created_at: message.created_at,
+        created_at: message.created_at.or(message.legacy_created_at),
         content,
         process_query_key,
     })

@@ -33,9 +33,11 @@ struct Envelope<'a> {
     msg_id: Option<String>,
     #[serde(rename = "msgtype", deserialize_with = "json::id")]
     kind: Option<String>,
-    // The specification's sample has the typo `createA`.
-    #[serde(alias = "createA", deserialize_with = "json::unsigned")]
+    #[serde(deserialize_with = "json::unsigned")]
     create_at: Option<u64>,
+    /// The specification's sample has this typo.
+    #[serde(rename = "createA", deserialize_with = "json::unsigned")]
+    create_at_typo: Option<u64>,
     #[serde(deserialize_with = "json::id")]
     sender_id: Option<String>,
     #[serde(deserialize_with = "json::text")]
@@ -86,7 +88,8 @@ impl BotMessage {
     ///
     /// If `data` is not a JSON object or has no `conversationId`.
     pub fn parse(data: &str) -> Result<BotMessage, PayloadError> {
-        let envelope: Envelope<'_> = json::from_object(data)?;
+        let data = json::mend(data);
+        let envelope: Envelope<'_> = json::from_object(&data)?;
         let conversation = conversation(&envelope)?;
         let (content, quoted) = content(&envelope);
         Ok(BotMessage {
@@ -105,7 +108,7 @@ impl BotMessage {
             msg_id: envelope.msg_id,
             robot_code: envelope.robot_code,
             kind: envelope.kind.unwrap_or_default(),
-            created_at: envelope.create_at,
+            created_at: envelope.create_at.or(envelope.create_at_typo),
             sender: Sender {
                 id: envelope.sender_id,
                 staff_id: envelope.sender_staff_id,

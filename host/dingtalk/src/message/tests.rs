@@ -232,6 +232,16 @@ fn an_exhausted_quota_is_surfaced() {
 }
 
 #[test]
+fn a_name_cut_within_an_emoji_does_not_spoil_the_message() {
+    let data = payload(json!({"senderNick": "NICK"})).to_string().replace("NICK", r"Tom\ud83d");
+    let message = BotMessage::parse(&data).unwrap();
+    assert_eq!(
+        (message.sender.nick.as_str(), message.content.as_text().as_deref()),
+        ("Tom\u{fffd}", Some("hello"))
+    );
+}
+
+#[test]
 fn delegated_and_own_messages() {
     let delegated = message(json!({"hostingContext": {"userId": "h1", "nick": "x"}}));
     assert_eq!(delegated.hosting_user_id, some("h1"));
