@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
@@ -36,18 +37,32 @@ pub(crate) struct Trouble {
     pub banned: bool,
 }
 
-/// Sends `body` once.
+/// The header of the OpenAPI that carries the access token.
+const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-acs-dingtalk-access-token");
+
+/// Sends `body` once, with an access token where the call takes one.
 ///
 /// # Errors
 ///
 /// A text that names the cause, without the address.
-pub(crate) async fn post_json(client: &reqwest::Client, url: Url, body: String) -> Result<Reply, String> {
-    let request = client
+pub(crate) async fn post_json(
+    client: &reqwest::Client,
+    url: Url,
+    body: String,
+    token: Option<&SecretString>,
+) -> Result<Reply, String> {
+    let mut request = client
         .post(url)
         // Without it the gateway answers XML.
         .header(ACCEPT, HeaderValue::from_static("application/json"))
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
         .body(body);
+    if let Some(token) = token {
+        let mut value = HeaderValue::from_str(token.expose_secret())
+            .map_err(|_| "the access token holds characters that no header may".to_owned())?;
+        value.set_sensitive(true);
+        request = request.header(ACCESS_TOKEN, value);
+    }
     let mut response = request.send().await.map_err(|error| error_chain(&error.without_url()))?;
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), SystemTime::now());

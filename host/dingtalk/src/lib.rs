@@ -28,7 +28,11 @@
 //! **Replies** go to the [`SessionWebhook`] of the message they answer, through a [`WebhookClient`]. DingTalk answers 200
 //! to refusals too; [`SendError::advice`] says whether to try again, to wait, or to let it be. Nothing is retried here.
 //!
-//! **Secrets.** ClientSecret, ticket and session webhook appear in no `Debug`, error or log line. The payload of a bot
+//! **After a session webhook's end** (about 90 minutes after the message) only the OpenAPI reaches the conversation:
+//! [`OpenApi`] sends to people and to groups, with an access token that it holds itself. Its calls are a monthly quota, and
+//! it mentions nobody.
+//!
+//! **Secrets.** ClientSecret, access token, ticket and session webhook appear in no `Debug`, error or log line. The payload of a bot
 //! message contains the webhook: use [`redacted_raw`] before handing it on.
 //!
 //! **Bad input** ends nothing: what is no frame is counted ([`StreamStats`]), logged a few times and otherwise ignored, a
@@ -58,6 +62,7 @@ mod guard;
 mod http;
 mod json;
 mod message;
+mod openapi;
 mod outgoing;
 mod payload;
 mod proxy;
@@ -75,6 +80,7 @@ pub use message::{
     AtUser, BotMessage, Conversation, ConversationKind, MessageContent, PayloadError, QuotaError, Quoted,
     RichPart, Sender, redacted_raw,
 };
+pub use openapi::{MAX_PARAM_BYTES, MAX_PEOPLE, OpenApi, OpenApiError, OpenMessage, SentToPeople};
 pub use outgoing::{ActionCard, At, Buttons, CardButton, FeedLink, MAX_BODY_BYTES, OutMessage};
 pub use payload::{CardCallback, DynamicDataRequest, GraphRequest, IpaasRequest, OrgEvent};
 pub use proxy::ProxyConfig;

@@ -130,7 +130,12 @@ impl OutMessage {
     /// card go with its last part, the others become markdown. A feed card is split between its links and the text of a
     /// link shortened. What no cut can make fit (an address of 20 kB) comes back too long; DingTalk refuses it with 460101.
     pub fn split(self) -> Vec<OutMessage> {
-        split::split(self)
+        self.split_within(MAX_BODY_BYTES)
+    }
+
+    /// As [`split`](Self::split), with another limit: [`MAX_PARAM_BYTES`](crate::MAX_PARAM_BYTES) for the OpenAPI.
+    pub fn split_within(self, limit: usize) -> Vec<OutMessage> {
+        split::split(self, limit)
     }
 }
 

@@ -83,7 +83,7 @@ pub(crate) async fn register_as(
     let url = app.api_url(PATH);
     let host = crate::socket::endpoint_host(&url);
     let body = serde_json::to_string(&request).map_err(|error| error::network(&host, &error.to_string()))?;
-    let call = http::post_json(&transport.http, url, body);
+    let call = http::post_json(&transport.http, url, body, None);
     let reply = match tokio::time::timeout(timeout, call).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(failure)) => return Err(error::network(&host, &failure)),

@@ -156,7 +156,7 @@ impl WebhookClient {
     ) -> Result<(), SendError> {
         let url = self.policy.check(webhook)?;
         let timeout = timeout.unwrap_or(TIMEOUT);
-        match tokio::time::timeout(timeout, http::post_json(&self.http, url, body)).await {
+        match tokio::time::timeout(timeout, http::post_json(&self.http, url, body, None)).await {
             Ok(Ok(reply)) => verdict::judge(&reply),
             Ok(Err(failure)) => Err(SendError::retry(failure)),
             Err(_) => Err(SendError::retry(format!("no answer within {timeout:?}"))),

@@ -1,11 +1,11 @@
-//! Cutting messages into parts the session webhook accepts.
+//! Cutting messages into parts that DingTalk accepts.
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{ActionCard, At, MAX_BODY_BYTES, OutMessage, body};
+use super::{ActionCard, At, OutMessage, body};
 use crate::json::escaped_len;
 
-/// Left free in every body, for a `msgUuid`.
+/// Left free of the limit in every body, for a `msgUuid`.
 const RESERVE: usize = 200;
 
 /// A marker of a code fence with its info string is reopened only up to this many bytes; a longer one is no info string.
@@ -14,20 +14,22 @@ const MAX_FENCE: usize = 200;
 /// Below this a text would be cut into crumbs; a message with so long a title or address is left as it is.
 const MIN_ROOM: usize = 1_000;
 
-pub(super) fn split(message: OutMessage) -> Vec<OutMessage> {
-    if fits(&message) {
+/// Cuts `message` into parts whose bodies have at most `limit` bytes.
+pub(super) fn split(message: OutMessage, limit: usize) -> Vec<OutMessage> {
+    let limit = limit.saturating_sub(RESERVE);
+    if fits(&message, limit) {
         return vec![message];
     }
     match message {
         OutMessage::Text { content, at } => {
             let empty = |at| OutMessage::Text { content: String::new(), at };
-            split_text(&content, &at, empty, |content, at| OutMessage::Text { content, at })
+            split_text(&content, &at, limit, empty, |content, at| OutMessage::Text { content, at })
         }
         OutMessage::Markdown { title, text, at } => {
             let make = |text, at| OutMessage::Markdown { title: title.clone(), text, at };
-            split_text(&text, &at, |at| make(String::new(), at), make)
+            split_text(&text, &at, limit, |at| make(String::new(), at), make)
         }
-        OutMessage::ActionCard(card) => split_card(card),
+        OutMessage::ActionCard(card) => split_card(card, limit),
         OutMessage::Link { title, text, message_url, pic_url } => {
             let make = |text| OutMessage::Link {
                 title: title.clone(),
@@ -35,7 +37,7 @@ pub(super) fn split(message: OutMessage) -> Vec<OutMessage> {
                 message_url: message_url.clone(),
                 pic_url: pic_url.clone(),
             };
-            let Some(room) = room(&make(String::new())) else { return vec![make(text)] };
+            let Some(room) = room(&make(String::new()), limit) else { return vec![make(text)] };
             let start = prefix(&text, room - "…".len());
             vec![make(format!("{start}…"))]
         }
@@ -44,7 +46,7 @@ pub(super) fn split(message: OutMessage) -> Vec<OutMessage> {
             for link in links {
                 if let Some(card) = cards.last_mut() {
                     card.push(link.clone());
-                    if fits(&OutMessage::FeedCard { links: card.clone() }) {
+                    if fits(&OutMessage::FeedCard { links: card.clone() }, limit) {
                         continue;
                     }
                     card.pop();
@@ -57,24 +59,25 @@ pub(super) fn split(message: OutMessage) -> Vec<OutMessage> {
     }
 }
 
-fn fits(message: &OutMessage) -> bool {
-    message.to_body(None).len() <= MAX_BODY_BYTES - RESERVE
+fn fits(message: &OutMessage, limit: usize) -> bool {
+    message.to_body(None).len() <= limit
 }
 
 /// Bytes left for the escaped text in a message whose text is empty.
-fn room(empty: &OutMessage) -> Option<usize> {
-    let room = (MAX_BODY_BYTES - RESERVE).checked_sub(empty.to_body(None).len())?;
+fn room(empty: &OutMessage, limit: usize) -> Option<usize> {
+    let room = limit.checked_sub(empty.to_body(None).len())?;
     (room >= MIN_ROOM).then_some(room)
 }
 
 fn split_text(
     text: &str,
     at: &At,
+    limit: usize,
     empty: impl Fn(At) -> OutMessage,
     make: impl Fn(String, At) -> OutMessage,
 ) -> Vec<OutMessage> {
     // The mentions appended for an empty text also stand in its body, so the room is rather too small than too large.
-    let Some(room) = room(&empty(at.clone())) else { return vec![make(text.to_owned(), at.clone())] };
+    let Some(room) = room(&empty(at.clone()), limit) else { return vec![make(text.to_owned(), at.clone())] };
     let text = body::with_mentions(text, at);
     let mut left = at.clone();
     let parts = cut(&text, room).into_iter().map(|part| {
@@ -102,10 +105,12 @@ fn take_mentioned(left: &mut At, part: &str) -> At {
     }
 }
 
-fn split_card(card: ActionCard) -> Vec<OutMessage> {
+fn split_card(card: ActionCard, limit: usize) -> Vec<OutMessage> {
     let with_text = |text| OutMessage::ActionCard(ActionCard { text, ..card.clone() });
     // The buttons make the card the tightest of the parts.
-    let Some(room) = room(&with_text(String::new())) else { return vec![OutMessage::ActionCard(card)] };
+    let Some(room) = room(&with_text(String::new()), limit) else {
+        return vec![OutMessage::ActionCard(card)];
+    };
     let mut parts = cut(&card.text, room);
     let last = parts.pop().unwrap_or_default();
     let mut messages: Vec<_> =

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::MAX_BODY_BYTES;
 use super::*;
 use crate::{Buttons, CardButton, FeedLink};
 

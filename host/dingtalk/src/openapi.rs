@@ -1,0 +1,178 @@
+//! Messages through the OpenAPI, for when a session webhook has expired: the organisation's access token, and the two
+//! calls that send to people and to groups.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AppConfig, Transport, http, json};
+
+mod error;
+mod message;
+mod token;
+
+pub use error::OpenApiError;
+pub use message::{MAX_PARAM_BYTES, OpenMessage};
+
+use token::TokenCache;
+
+/// Total time of one call.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The path of a message to people (`oToMessages`, mind the casing).
+const TO_PEOPLE: &str = "v1.0/robot/oToMessages/batchSend";
+
+/// The path of a message to a group.
+const TO_GROUP: &str = "v1.0/robot/groupMessages/send";
+
+/// People of one call; DingTalk's request table allows no more.
+pub const MAX_PEOPLE: usize = 20;
+
+/// Sends messages in the name of one app. Holds its access token, which nobody else sees. Cheap to clone.
+///
+/// Every call counts against the organisation's monthly API quota (5 000 in the standard edition); fetching the token does
+/// not.
+#[derive(Clone)]
+pub struct OpenApi {
+    http: reqwest::Client,
+    app: Arc<AppConfig>,
+    token: Arc<TokenCache>,
+}
+
+/// What became of a message to people. **A 200 does not mean that everybody gets it.**
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SentToPeople {
+    /// The key for recalling it.
+    pub process_query_key: Option<String>,
+    /// Staff ids that DingTalk does not know.
+    pub invalid: Vec<String>,
+    /// Staff ids that get too many messages at the moment.
+    pub throttled: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToPeople<'a> {
+    robot_code: &'a str,
+    user_ids: &'a [String],
+    msg_key: &'a str,
+    msg_param: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToGroup<'a> {
+    robot_code: &'a str,
+    open_conversation_id: &'a str,
+    msg_key: &'a str,
+    msg_param: &'a str,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Sent {
+    #[serde(deserialize_with = "json::id")]
+    process_query_key: Option<String>,
+    invalid_staff_id_list: Option<Vec<String>>,
+    flow_controlled_staff_id_list: Option<Vec<String>>,
+}
+
+impl OpenApi {
+    /// A client for `app`. No call is made yet.
+    pub fn new(transport: &Transport, app: &AppConfig) -> Self {
+        Self { http: transport.http.clone(), app: Arc::new(app.clone()), token: Arc::default() }
+    }
+
+    /// Sends to at most [`MAX_PEOPLE`] members, by staff id. `robot_code` is the robot's, usually the ClientID.
+    ///
+    /// # Errors
+    ///
+    /// With advice on what to do. Whether a call without an answer arrived is unknown.
+    pub async fn send_to_people(
+        &self,
+        robot_code: &str,
+        staff_ids: &[String],
+        message: &OpenMessage,
+    ) -> Result<SentToPeople, OpenApiError> {
+        let (msg_key, msg_param) = (message.key(), message.param());
+        let request = ToPeople { robot_code, user_ids: staff_ids, msg_key, msg_param };
+        let sent: Sent = self.call(TO_PEOPLE, &request).await?;
+        Ok(SentToPeople {
+            process_query_key: sent.process_query_key,
+            invalid: sent.invalid_staff_id_list.unwrap_or_default(),
+            throttled: sent.flow_controlled_staff_id_list.unwrap_or_default(),
+        })
+    }
+
+    /// Sends to a group, by its conversation id; the key for recalling it comes back.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_to_people`](Self::send_to_people).
+    pub async fn send_to_group(
+        &self,
+        robot_code: &str,
+        conversation_id: &str,
+        message: &OpenMessage,
+    ) -> Result<Option<String>, OpenApiError> {
+        let (msg_key, msg_param) = (message.key(), message.param());
+        let request = ToGroup { robot_code, open_conversation_id: conversation_id, msg_key, msg_param };
+        let sent: Sent = self.call(TO_GROUP, &request).await?;
+        Ok(sent.process_query_key)
+    }
+
+    /// One call with the access token; a token that is refused is fetched anew, once.
+    async fn call<T: for<'de> Deserialize<'de>>(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<T, OpenApiError> {
+        let body =
+            serde_json::to_string(request).map_err(|error| OpenApiError::give_up(error.to_string()))?;
+        let mut refused = None;
+        loop {
+            let token = self.token.get(refused.as_ref(), || token::fetch(&self.http, &self.app)).await?;
+            let call = http::post_json(&self.http, self.app.api_url(path), body.clone(), Some(&token));
+            let reply = match tokio::time::timeout(TIMEOUT, call).await {
+                Ok(Ok(reply)) => reply,
+                Ok(Err(failure)) => return Err(OpenApiError::retry(failure)),
+                Err(_) => return Err(OpenApiError::retry(format!("no answer within {TIMEOUT:?}"))),
+            };
+            if reply.status == 200
+                && let Ok(sent) = serde_json::from_slice(&reply.body)
+            {
+                return Ok(sent);
+            }
+            let error = OpenApiError::of(&reply);
+            if !error.is_token_refused() || refused.is_some() {
+                return Err(error);
+            }
+            refused = Some(token);
+        }
+    }
+}
+
+impl fmt::Debug for OpenApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenApi").field("client_id", &self.app.client_id).finish_non_exhaustive()
+    }
+}
+
+impl SentToPeople {
+    /// Whether this one of the people gets it, and if not, what to do.
+    ///
+    /// # Errors
+    ///
+    /// Gives up on somebody whom DingTalk does not know; waits for somebody who gets too many messages.
+    pub fn reached(&self, staff_id: &str) -> Result<(), OpenApiError> {
+        let holds = |list: &[String]| list.iter().any(|id| id == staff_id);
+        if holds(&self.invalid) {
+            return Err(OpenApiError::give_up(format!("DingTalk does not know the staff id {staff_id}")));
+        }
+        if holds(&self.throttled) {
+            let message = format!("{staff_id} gets too many messages at the moment");
+            return Err(OpenApiError::wait(Duration::from_secs(60), message));
+        }
+        Ok(())
+    }
+}

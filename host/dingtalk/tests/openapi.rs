@@ -1,0 +1,129 @@
+//! Messages through the OpenAPI, as DingTalk sees them.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use belfry_dingtalk::{Advice, AppConfig, MAX_PARAM_BYTES, OpenApi, OpenMessage, OutMessage};
+use common::{HttpServer, Request, answer, transport};
+use serde_json::json;
+
+const SECRET: &str = "hunter2";
+
+/// Grants the tokens `token 1`, `token 2`, … and answers the calls as `calls` says.
+async fn dingtalk(
+    mut calls: impl FnMut(&Request) -> common::Answer + Send + 'static,
+) -> (HttpServer, OpenApi) {
+    let mut tokens = 0;
+    let http = HttpServer::start(None, move |request| {
+        if request.line.contains("/v1.0/oauth2/accessToken") {
+            tokens += 1;
+            return answer(200, json!({"accessToken": format!("token{tokens}"), "expireIn": 7200}));
+        }
+        calls(request)
+    })
+    .await;
+    let mut app = AppConfig::new("dingtest", SECRET.to_owned());
+    app.api_base = http.url();
+    let api = OpenApi::new(&transport(), &app);
+    (http, api)
+}
+
+fn hello() -> OpenMessage {
+    OpenMessage::of(&OutMessage::text("hello")).unwrap()
+}
+
+fn paths(http: &HttpServer) -> Vec<String> {
+    let requests = http.requests.lock().unwrap();
+    requests.iter().map(|request| request.line.split(' ').nth(1).unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn people_and_groups_get_it_with_one_token() {
+    let (http, api) = dingtalk(|request| {
+        if request.line.contains("oToMessages") {
+            return answer(
+                200,
+                json!({"processQueryKey": "k1", "invalidStaffIdList": ["lee"],
+                "flowControlledStaffIdList": ["sam"]}),
+            );
+        }
+        answer(200, json!({"processQueryKey": "k2"}))
+    })
+    .await;
+    let people = ["kim", "lee", "sam"].map(str::to_owned);
+    let sent = api.send_to_people("dingrobot", &people, &hello()).await.unwrap();
+    assert_eq!(sent.process_query_key.as_deref(), Some("k1"));
+    assert!(sent.reached("kim").is_ok());
+    assert_eq!(sent.reached("lee").unwrap_err().advice, Advice::GiveUp);
+    assert!(matches!(sent.reached("sam").unwrap_err().advice, Advice::Wait(_)));
+    let request = http.last();
+    assert_eq!(request.header("x-acs-dingtalk-access-token"), Some("token1"));
+    assert_eq!(
+        request.json(),
+        json!({"robotCode": "dingrobot", "userIds": people, "msgKey": "sampleText", "msgParam": "{\"content\":\"hello\"}"})
+    );
+
+    assert_eq!(api.send_to_group("dingrobot", "cid==", &hello()).await.unwrap().as_deref(), Some("k2"));
+    assert_eq!(http.last().json()["openConversationId"], "cid==");
+    assert_eq!(
+        paths(&http),
+        ["/v1.0/oauth2/accessToken", "/v1.0/robot/oToMessages/batchSend", "/v1.0/robot/groupMessages/send"]
+    );
+}
+
+#[tokio::test]
+async fn a_refused_token_is_fetched_anew_once() {
+    let (http, api) = dingtalk(|request| match request.header("x-acs-dingtalk-access-token") {
+        Some("token1") => answer(401, json!({"code": "InvalidAuthentication", "message": "expired"})),
+        _ => answer(200, json!({})),
+    })
+    .await;
+    api.send_to_group("r", "c", &hello()).await.unwrap();
+    assert_eq!(paths(&http).len(), 4, "token, call, token, call");
+
+    let (http, api) = dingtalk(|_| answer(401, json!({"code": "InvalidAuthentication"}))).await;
+    let error = api.send_to_group("r", "c", &hello()).await.unwrap_err();
+    assert_eq!(error.advice, Advice::Wait(Duration::from_secs(60)));
+    assert_eq!(paths(&http).len(), 4, "it is not asked for ever");
+}
+
+#[tokio::test]
+async fn many_at_once_fetch_one_token() {
+    let (http, api) = dingtalk(|_| answer(200, json!({}))).await;
+    let message = hello();
+    let sent = futures_util::future::join_all((0..20).map(|_| api.send_to_group("r", "c", &message))).await;
+    assert!(sent.into_iter().all(|sent| sent.is_ok()));
+    assert_eq!(paths(&http).iter().filter(|path| path.contains("accessToken")).count(), 1);
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do_and_show_no_secret() {
+    let quota = json!({"code": "Forbidden.AccessDenied.ApiCountLimitForOrg", "message": "used up"});
+    let (_http, api) = dingtalk(move |_| answer(403, &quota)).await;
+    let error = api.send_to_group("r", "c", &hello()).await.unwrap_err();
+    assert!(error.over_quota && error.advice == Advice::GiveUp, "{error:?}");
+    for shown in [format!("{error:?}"), error.to_string(), format!("{api:?}")] {
+        assert!(!shown.contains(SECRET) && !shown.contains("token1"), "{shown}");
+    }
+
+    let http = HttpServer::start(None, |_| answer(400, json!({"code": "invalidClientIdOrSecret"}))).await;
+    let mut app = AppConfig::new("dingtest", SECRET.to_owned());
+    app.api_base = http.url();
+    let error = OpenApi::new(&transport(), &app).send_to_group("r", "c", &hello()).await.unwrap_err();
+    assert!(
+        matches!(error.advice, Advice::Wait(_)),
+        "an operator can mend it while the message waits: {error:?}"
+    );
+}
+
+#[test]
+fn long_messages_are_split_to_what_the_openapi_takes() {
+    let text = "A line of the report, \"quoted\".\n".repeat(2_000);
+    let parts = OutMessage::markdown("report", text.clone()).split_within(MAX_PARAM_BYTES);
+    assert!(parts.len() > 3);
+    for part in &parts {
+        assert!(OpenMessage::of(part).unwrap().param().len() <= MAX_PARAM_BYTES);
+    }
+}
