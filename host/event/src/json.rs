@@ -18,7 +18,7 @@ impl CloudEvent {
 
     /// Reads one event in the JSON format.
     pub fn from_json(text: &[u8]) -> Result<Self, EventError> {
-        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(text)?;
+        let mut fields: Fields = serde_json::from_slice(text)?;
         match take_string(&mut fields, "specversion")? {
             Some(version) if version == "1.0" => {}
             Some(version) => return Err(EventError::Version(version)),
@@ -216,18 +216,11 @@ mod tests {
         }
     }
 
-    /// The official schema, where the specification's files are beside the checkout.
+    /// The schema is `cloudevents/formats/cloudevents.json` of <https://github.com/cloudevents/spec>, v1.0.2 (Apache-2.0).
     #[test]
     fn what_we_write_fits_the_official_schema() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../../shared/conformance/cloudevents/cloudevents.schema.json"
-        );
-        let Ok(schema) = std::fs::read_to_string(path) else {
-            eprintln!("skipped: the CloudEvents schema is not at {path}");
-            return;
-        };
-        let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+        let schema = include_str!("../tests/cloudevents.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let mut binary = full();
         binary.data = Some(Data::Binary(vec![1, 2, 3]));
