@@ -42,7 +42,9 @@ impl Default for MemoryLimits {
 pub struct MemoryJournal {
     limits: MemoryLimits,
     state: Mutex<State>,
-    /// Woken whenever something ends. Waiters queue, so appends keep their order at the bound.
+    /// Held by the append whose turn it is. It is fair, so appends keep their order at the bound, large ones too.
+    turn: tokio::sync::Mutex<()>,
+    /// Woken whenever something ends. Only the append whose turn it is waits for it.
     room: Notify,
 }
 
@@ -53,8 +55,6 @@ struct State {
     pending: usize,
     bytes: usize,
     events: usize,
-    /// Appends that wait for room; while there are any, a new one must not overtake them.
-    waiting: usize,
     dead: VecDeque<DeadLetter>,
 }
 
@@ -74,10 +74,9 @@ impl MemoryJournal {
             pending: 0,
             bytes: 0,
             events: 0,
-            waiting: 0,
             dead: VecDeque::new(),
         };
-        Self { limits, state: Mutex::new(state), room: Notify::new() }
+        Self { limits, state: Mutex::new(state), turn: tokio::sync::Mutex::default(), room: Notify::new() }
     }
 
     /// The state stays whole whatever happens to a thread that held it: no code between lock and unlock can stop halfway.
@@ -95,16 +94,14 @@ impl MemoryJournal {
         if bytes > self.limits.pending_bytes {
             return Err(JournalError::TooLarge { size: bytes, limit: self.limits.pending_bytes });
         }
-        let mut queued = Queued { journal: self, counted: false };
+        let _turn = self.turn.lock().await;
         loop {
             let woken = self.room.notified();
             {
                 let mut state = self.state();
-                if (state.waiting == 0 || queued.counted) && self.has_room(&state, bytes) {
-                    queued.leave(&mut state);
+                if self.has_room(&state, bytes) {
                     return Ok(state.append(event, bytes));
                 }
-                queued.join(&mut state);
             }
             woken.await;
         }
@@ -114,39 +111,6 @@ impl MemoryJournal {
 impl Default for MemoryJournal {
     fn default() -> Self {
         Self::new(MemoryLimits::default())
-    }
-}
-
-/// Counts an append among those that wait, also if its future is dropped while it does.
-struct Queued<'a> {
-    journal: &'a MemoryJournal,
-    counted: bool,
-}
-
-impl Queued<'_> {
-    fn join(&mut self, state: &mut State) {
-        if !self.counted {
-            self.counted = true;
-            state.waiting += 1;
-        }
-    }
-
-    fn leave(&mut self, state: &mut State) {
-        if self.counted {
-            self.counted = false;
-            state.waiting -= 1;
-            // There may be room for the next one as well.
-            self.journal.room.notify_one();
-        }
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        if self.counted {
-            let mut state = self.journal.state();
-            self.leave(&mut state);
-        }
     }
 }
 
@@ -164,23 +128,36 @@ impl State {
         Appended::New(position)
     }
 
-    fn apply(&mut self, record: Record) {
+    fn apply(&mut self, record: Record, dead_letters: usize) {
         match record {
             Record::Done(completion) => self.complete(completion),
-            Record::Delivered { event, index } => self.end_delivery(event, index),
-            Record::Dead(letter) => match letter.delivery {
-                Some(index) => self.end_delivery(letter.event, index),
-                None => self.end_event(letter.event),
-            },
+            Record::Delivered { event, index } => {
+                self.end_delivery(event, index);
+            }
+            Record::Dead(letter) => {
+                let ended = match letter.delivery {
+                    Some(index) => self.end_delivery(letter.event, index),
+                    None => self.end_event(letter.event),
+                };
+                if ended {
+                    self.keep(letter, dead_letters);
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, letter: DeadLetter, most: usize) {
+        self.dead.push_back(letter);
+        while self.dead.len() > most {
+            self.dead.pop_front();
         }
     }
 
     fn complete(&mut self, completion: Completion) {
         // Only an event that is still open: a repeated record must not bring its deliveries back.
-        if !matches!(self.open.get(&completion.event), Some(Open::Event { .. })) {
+        if !self.end_event(completion.event) {
             return;
         }
-        self.end_event(completion.event);
         let left: HashMap<u32, usize> =
             (0..).zip(completion.deliveries.iter().map(|payload| payload.len())).collect();
         if !left.is_empty() {
@@ -190,23 +167,26 @@ impl State {
         }
     }
 
-    fn end_event(&mut self, event: Position) {
-        if let Some(Open::Event { bytes }) = self.open.get(&event) {
-            self.bytes -= bytes;
-            self.pending -= 1;
-            self.events -= 1;
-            self.open.remove(&event);
-        }
+    /// False if the event was handled or given up before.
+    fn end_event(&mut self, event: Position) -> bool {
+        let Some(Open::Event { bytes }) = self.open.get(&event) else { return false };
+        self.bytes -= bytes;
+        self.pending -= 1;
+        self.events -= 1;
+        self.open.remove(&event);
+        true
     }
 
-    fn end_delivery(&mut self, event: Position, index: u32) {
-        let Some(Open::Deliveries { left }) = self.open.get_mut(&event) else { return };
-        let Some(bytes) = left.remove(&index) else { return };
+    /// False if the delivery ended before.
+    fn end_delivery(&mut self, event: Position, index: u32) -> bool {
+        let Some(Open::Deliveries { left }) = self.open.get_mut(&event) else { return false };
+        let Some(bytes) = left.remove(&index) else { return false };
         if left.is_empty() {
             self.open.remove(&event);
         }
         self.bytes -= bytes;
         self.pending -= 1;
+        true
     }
 }
 
@@ -216,24 +196,13 @@ impl Journal for MemoryJournal {
     }
 
     fn record(&self, record: Record) -> Result<(), JournalError> {
-        let mut state = self.state();
-        if let Record::Dead(letter) = &record {
-            if state.dead.len() >= self.limits.dead_letters {
-                state.dead.pop_front();
-            }
-            state.dead.push_back(letter.clone());
-        }
-        let before = state.pending;
-        state.apply(record);
-        if state.waiting > 0 && state.pending < before {
-            self.room.notify_one();
-        }
+        self.state().apply(record, self.limits.dead_letters);
+        self.room.notify_one();
         Ok(())
     }
 
     fn is_full(&self) -> bool {
-        let state = self.state();
-        state.waiting > 0 || !self.has_room(&state, 0)
+        self.turn.try_lock().is_err() || !self.has_room(&self.state(), 0)
     }
 
     fn stats(&self) -> JournalStats {

@@ -1,4 +1,5 @@
 //! What a journal promises, shown on the memory engine.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::{pin::pin, sync::Arc, task::Poll};
 
@@ -50,7 +51,9 @@ async fn records_are_idempotent() {
     journal.record(Record::Delivered { event, index: 7 }).unwrap();
     let letter =
         DeadLetter { event, delivery: Some(1), reason: "the webhook has expired".into(), attempts: 3 };
-    journal.record(Record::Dead(letter.clone())).unwrap();
+    for _ in 0..2 {
+        journal.record(Record::Dead(letter.clone())).unwrap();
+    }
     journal.record(done(event, 2)).unwrap();
     assert_eq!(journal.stats(), JournalStats { dead_letters: 1, ..JournalStats::default() });
     assert_eq!(journal.dead_letters(), [letter]);
@@ -98,6 +101,27 @@ async fn bytes_are_bounded_too() {
     journal.append(event("a", 60)).await.unwrap();
     let mut waits = pin!(journal.append(event("b", 60)));
     assert!(poll_once(waits.as_mut()).await.is_pending());
+}
+
+#[tokio::test]
+async fn a_small_append_does_not_overtake_a_large_one() {
+    let journal = MemoryJournal::new(MemoryLimits { pending_bytes: 100, ..MemoryLimits::default() });
+    let Appended::New(first) = append(&journal, "a").await else { panic!("new") };
+    let Appended::New(second) = append(&journal, "b").await else { panic!("new") };
+    let Appended::New(third) = journal.append(event("c", 75)).await.unwrap() else { panic!("new") };
+    let mut large = pin!(journal.append(event("large", 60)));
+    let mut small = pin!(journal.append(event("small", 15)));
+    assert!(poll_once(large.as_mut()).await.is_pending());
+    assert!(poll_once(small.as_mut()).await.is_pending());
+    // From here on there is room for the small one, but the large one came first.
+    journal.record(done(first, 0)).unwrap();
+    assert!(poll_once(large.as_mut()).await.is_pending());
+    journal.record(done(second, 0)).unwrap();
+    assert!(poll_once(small.as_mut()).await.is_pending());
+    journal.record(done(third, 0)).unwrap();
+    let (large, small) = (large.await.unwrap(), small.await.unwrap());
+    let (Appended::New(large), Appended::New(small)) = (large, small) else { panic!("new") };
+    assert!(large < small);
 }
 
 #[tokio::test]
