@@ -147,9 +147,15 @@ impl Bot {
 
     /// Waits until the log has a line with all these parts.
     pub async fn logged(&self, parts: &[&str]) -> String {
+        self.logged_after("", parts).await
+    }
+
+    /// Waits until the log goes on after `seen`, what it was before, with a line with all these parts.
+    pub async fn logged_after(&self, seen: &str, parts: &[&str]) -> String {
         let has_all = |line: &&str| parts.iter().all(|part| line.contains(part));
         wait_for(&format!("a log line with {parts:?}"), || {
-            self.log().lines().find(has_all).map(str::to_owned)
+            let log = self.log();
+            log.get(seen.len()..).and_then(|news| news.lines().find(has_all).map(str::to_owned))
         })
         .await
         .unwrap_or_else(|problem| panic!("{problem}; the log ends with:\n{}", self.tail()))

@@ -1,8 +1,17 @@
 //! End to end: the `belfry` program as a process, against a simulated DingTalk, over real sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking; clippy knows only functions marked as tests"
+)]
 
 mod bot;
+mod commands;
 mod dev;
 mod lifecycle;
 mod messages;
+mod path;
 mod plugins;
 mod trouble;

@@ -76,8 +76,9 @@ async fn a_plugin_harms_only_its_own_message() {
         ("panic at the disco", "at the disco"),
     ];
     for (text, reason) in cases {
+        let before = bot.log();
         bot.simulator.say(private(text));
-        bot.logged(&["a message could not be handled", reason]).await;
+        bot.logged_after(&before, &["a message could not be handled", reason]).await;
         bot.ask(private(&format!("say fine after {text}")), &format!("fine after {text}")).await;
     }
     assert_eq!(bot.simulator.stats().opened, 1, "the socket stayed up:\n{}", bot.log());

@@ -36,7 +36,8 @@ async fn a_webhook_elsewhere_is_not_called() {
     let bot = Setup::echo().await.start().await;
     let frame = r#"{"specVersion":"1.0","type":"CALLBACK","headers":{"topic":"/v1.0/im/bot/messages/get","messageId":"m1","contentType":"application/json"},"data":"{\"conversationId\":\"cid1\",\"conversationType\":\"1\",\"msgId\":\"msg1\",\"msgtype\":\"text\",\"text\":{\"content\":\"hi\"},\"senderId\":\"$:1\",\"sessionWebhook\":\"http://169.254.169.254/latest?session=abc\"}"}"#;
     bot.simulator.push_raw(None, frame);
-    bot.logged(&["a reply did not arrive"]).await;
+    let line = bot.logged(&["a reply did not arrive", "http://169.254.169.254:80", "not allowed"]).await;
+    assert!(!line.contains("session=abc"), "{line}");
     bot.ask(private("and me?"), "and me?").await;
 }
 
