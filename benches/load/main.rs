@@ -24,7 +24,7 @@ use bots::Bot;
 #[derive(Parser)]
 #[command(name = "load")]
 struct Cli {
-    /// What to measure; without one, everything but the custom bots
+    /// What to measure, may be given several times [default: everything]
     #[arg(long, value_enum)]
     scenario: Vec<Scenario>,
     /// Which bots: belfry, bare-current-thread, bare-multi-thread, python, node [default: all that can be run]

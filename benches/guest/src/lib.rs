@@ -16,9 +16,11 @@ static MARK: [u8; 16] = *b"BELFRY-MARK-0000";
 impl Guest for Bench {
     fn on_message(message: Message) -> Result<Outcome, Failure> {
         let Content::Text(text) = message.content else { return Ok(Outcome::Pass) };
-        if let Some(rounds) = text.strip_prefix("spin ").and_then(|rest| rest.split(' ').next()?.parse().ok()) {
+        if let Some(rounds) = text.strip_prefix("spin ").and_then(|rest| rest.split(' ').next()?.parse().ok())
+        {
             spin(rounds);
         }
+        // SAFETY: a reference is valid, aligned and initialised.
         let mark = unsafe { std::ptr::read_volatile(&MARK) };
         let text = format!("{} {text}", String::from_utf8_lossy(&mark));
         Ok(Outcome::Reply(vec![Reply::Text(TextReply { text, mentions: None })]))

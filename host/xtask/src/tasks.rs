@@ -5,6 +5,10 @@ use crate::{
     peers::Peers,
 };
 
+const HOST: &str = "Cargo.toml";
+const PLUGINS: &str = "plugins/Cargo.toml";
+const BENCH_GUEST: &str = "benches/guest/Cargo.toml";
+
 /// The target of guest components.
 const GUEST_TARGET: &str = "wasm32-wasip2";
 
@@ -17,7 +21,7 @@ pub fn test(require_all: bool, filter: Option<&str>) -> Result<()> {
 
     let mut counts = Counts::default();
     let mut host = cargo(&["test", "--workspace"]);
-    let mut guests = cargo(&["test", "--workspace", "--manifest-path", "plugins/Cargo.toml"]);
+    let mut guests = cargo(&["test", "--workspace", "--manifest-path", PLUGINS]);
     for command in [&mut host, &mut guests] {
         command.args(filter);
         command.arg("--no-fail-fast");
@@ -42,19 +46,14 @@ pub fn test(require_all: bool, filter: Option<&str>) -> Result<()> {
 }
 
 pub fn lint() -> Result<()> {
-    run(cargo(&["fmt", "--all", "--check"]))?;
-    run(cargo(&["fmt", "--all", "--check", "--manifest-path", "plugins/Cargo.toml"]))?;
-    run(cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
-    run(cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--manifest-path",
-        "plugins/Cargo.toml",
-        "--",
-        "--deny",
-        "warnings",
-    ]))?;
+    for workspace in [HOST, PLUGINS, BENCH_GUEST] {
+        run(cargo(&["fmt", "--all", "--check", "--manifest-path", workspace]))?;
+    }
+    for workspace in [HOST, PLUGINS] {
+        let mut clippy = cargo(&["clippy", "--workspace", "--all-targets", "--manifest-path", workspace]);
+        clippy.args(["--", "--deny", "warnings"]);
+        run(clippy)?;
+    }
     if exists("cargo-deny") {
         run(cargo(&["deny", "check", "licenses", "bans", "sources"]))?;
     } else {
