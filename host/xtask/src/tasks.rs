@@ -65,7 +65,13 @@ pub fn lint() -> Result<()> {
 pub fn bench(arguments: &[String]) -> Result<()> {
     ensure_guest_target()?;
     let peers = Peers::set_up();
-    run(cargo(&["bench", "--package", "belfry-plugin-host", "--bench", "instance"]))?;
+    // In their own target directory whatever CARGO_TARGET_DIR says: the benchmark is told where.
+    let plugins = ["--manifest-path", PLUGINS, "--target-dir", "plugins/target"];
+    run(cargo(&[&["build", "--release", "--target", GUEST_TARGET], plugins.as_slice()].concat()))?;
+    let echo = root().join("plugins/target").join(GUEST_TARGET).join("release/echo.wasm");
+    let mut instance = cargo(&["bench", "--package", "belfry-plugin-host", "--bench", "instance", "--"]);
+    instance.arg(echo);
+    run(instance)?;
     let mut load = cargo(&["bench", "--package", "belfry", "--bench", "load", "--"]);
     load.args(arguments);
     load.envs(peers.variables());
