@@ -180,6 +180,12 @@ fn bounded(at: &At) -> [&[String]; 3] {
     })
 }
 
+/// The mentions that are not left out.
+pub(super) fn within_bound(at: &At) -> At {
+    let [user_ids, mobiles, dingtalk_ids] = bounded(at).map(<[String]>::to_vec);
+    At { user_ids, mobiles, dingtalk_ids, all: at.all }
+}
+
 fn mentions(at: &At) -> Option<Mentions<'_>> {
     let [at_user_ids, at_mobiles, at_dingtalk_ids] = bounded(at);
     let nobody = at_user_ids.is_empty() && at_mobiles.is_empty() && at_dingtalk_ids.is_empty() && !at.all;

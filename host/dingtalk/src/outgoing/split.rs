@@ -76,6 +76,8 @@ fn split_text(
     empty: impl Fn(At) -> OutMessage,
     make: impl Fn(String, At) -> OutMessage,
 ) -> Vec<OutMessage> {
+    // Every part is searched for everybody: without the bound a long list would take seconds.
+    let at = &body::within_bound(at);
     // The mentions appended for an empty text also stand in its body, so the room is rather too small than too large.
     let Some(room) = room(&empty(at.clone()), limit) else { return vec![make(text.to_owned(), at.clone())] };
     let text = body::with_mentions(text, at);

@@ -202,3 +202,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_too_many_mentions_only_the_first_count_in_all_parts_together() {
+    let user_ids: Vec<String> = (0..200).map(|id| format!("u{id:03}")).collect();
+    let named: String = user_ids.iter().map(|id| format!("@{id} {}\n", "word ".repeat(100))).collect();
+    let at = At { user_ids: user_ids.clone(), ..At::default() };
+    let parts = OutMessage::Text { content: named, at }.split();
+    assert_all_fit(&parts);
+    let mentioned = parts.iter().flat_map(|part| match part {
+        OutMessage::Text { at, .. } => at.user_ids.clone(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(mentioned.collect::<Vec<_>>(), user_ids[..50]);
+}
