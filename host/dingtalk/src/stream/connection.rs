@@ -254,7 +254,7 @@ impl Connection {
                 counters.disconnects.add(1);
                 counters.acks.add(1);
                 tracing::info!(
-                    app = shared.app,
+                    client_id = shared.client_id,
                     reason,
                     "the gateway will close this connection; opening the next one"
                 );
@@ -288,23 +288,23 @@ impl Connection {
 
     fn complain(&mut self, what: &'static str, why: &str) {
         self.complaints = self.complaints.saturating_add(1);
-        let app = &self.shared.app;
+        let client_id = &self.shared.client_id;
         match self.complaints.cmp(&LOUD_COMPLAINTS) {
-            std::cmp::Ordering::Less => tracing::warn!(app, why, "{what}"),
+            std::cmp::Ordering::Less => tracing::warn!(client_id, why, "{what}"),
             std::cmp::Ordering::Equal => {
                 tracing::warn!(
-                    app,
+                    client_id,
                     why,
                     "{what}; further bad frames on this connection are logged at debug level"
                 );
             }
-            std::cmp::Ordering::Greater => tracing::debug!(app, why, "{what}"),
+            std::cmp::Ordering::Greater => tracing::debug!(client_id, why, "{what}"),
         }
     }
 
     fn on_push(&mut self, push: Box<Pushed>) {
         tracing::debug!(
-            app = self.shared.app,
+            client_id = self.shared.client_id,
             topic = push.headers.topic,
             message_id = push.headers.message_id,
             "push"
@@ -323,7 +323,10 @@ impl Connection {
             Ok(permit) => self.hand_over(*push, Some(permit)),
             Err(_) => {
                 self.shared.counters.stalls.add(1);
-                tracing::debug!(app = self.shared.app, "too many pushes without an ack: reading stops");
+                tracing::debug!(
+                    client_id = self.shared.client_id,
+                    "too many pushes without an ack: reading stops"
+                );
                 let permit = Box::pin(Arc::clone(&self.shared.unacked).acquire_owned());
                 self.held = Some(Held { push, permit });
             }
@@ -389,7 +392,7 @@ impl Connection {
         let due = self.liveness.due(settings, reading, now).map_err(End::Dead)?;
         if due.clock_jumped {
             tracing::info!(
-                app = self.shared.app,
+                client_id = self.shared.client_id,
                 "the clock jumped; checking whether the connection survived"
             );
             self.shared.counters.clock_jumps.add(1);

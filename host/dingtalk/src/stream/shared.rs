@@ -8,7 +8,7 @@ use super::{Counters, Push, StreamSettings};
 
 pub(super) struct Shared {
     /// ClientID, to tell the apps of one process apart in the log.
-    pub app: String,
+    pub client_id: String,
     pub settings: StreamSettings,
     pub counters: Arc<Counters>,
     /// One permit per bot message or event without an ack.
@@ -20,7 +20,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(app: String, settings: StreamSettings) -> (Arc<Self>, mpsc::Receiver<Push>) {
+    pub(super) fn new(client_id: String, settings: StreamSettings) -> (Arc<Self>, mpsc::Receiver<Push>) {
         let settings = within_reason(settings);
         let bound = settings.unacked.clamp(1, Semaphore::MAX_PERMITS / 4);
         let (pushes, receiver) = mpsc::channel(bound * 2);
@@ -29,7 +29,7 @@ impl Shared {
             unacked: Arc::new(Semaphore::new(bound)),
             synchronous: Arc::new(Semaphore::new(bound)),
             pushes,
-            app,
+            client_id,
             settings,
         };
         (Arc::new(shared), receiver)

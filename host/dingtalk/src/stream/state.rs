@@ -60,6 +60,17 @@ pub enum StreamError {
     Lost(String),
 }
 
+impl StreamError {
+    /// What to do about it, as a sentence; empty where the next attempt is all there is to do.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Registration(error) => error.hint(),
+            Self::Connect(error) => error.hint(),
+            Self::Lost(_) => "",
+        }
+    }
+}
+
 /// Counters of a [`StreamClient`](crate::StreamClient) since its start, over all its sockets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -185,7 +185,7 @@ impl Supervisor {
         let id = connection.id;
         let task = self.tasks.spawn(async move { (id, connection.run().await) }).id();
         self.shared.counters.opened.add(1);
-        tracing::info!(app = self.shared.app, endpoint = opened.endpoint, "connected");
+        tracing::debug!(client_id = self.shared.client_id, endpoint = opened.endpoint, "connected");
         // Only now, with the next socket open, is the old one given up.
         self.retire();
         self.live =
@@ -203,18 +203,19 @@ impl Supervisor {
         self.shared.counters.failed_attempts.add(1);
         let settings = &self.shared.settings;
         let mut wait = self.backoff.fail(settings.random.next());
-        let hint = match &error {
-            StreamError::Registration(registration) => {
-                if registration.kind.retries_slowly() {
-                    wait = settings.misconfigured_retry;
-                }
-                wait = wait.max(registration.retry_after.unwrap_or_default());
-                registration.hint().to_owned()
+        if let StreamError::Registration(registration) = &error {
+            if registration.kind.retries_slowly() {
+                wait = settings.misconfigured_retry;
             }
-            StreamError::Connect(connect) => connect.hint().to_owned(),
-            StreamError::Lost(_) => String::new(),
-        };
-        tracing::warn!(app = self.shared.app, %error, hint, retry_in = ?wait, "no connection");
+            wait = wait.max(registration.retry_after.unwrap_or_default());
+        }
+        let (client_id, hint) = (&self.shared.client_id, error.hint());
+        if self.live.is_some() {
+            // The state goes on saying that there is a connection, so nobody else tells.
+            tracing::warn!(client_id, %error, hint, retry_in = ?wait, "no connection yet to replace the present one");
+        } else {
+            tracing::debug!(client_id, %error, hint, retry_in = ?wait, "no connection");
+        }
         self.wait(error, wait);
     }
 
@@ -264,7 +265,7 @@ impl Supervisor {
     fn on_end(&mut self, task: tokio::task::Id, end: End) {
         self.draining.retain(|old| old.task != task);
         let Some(live) = self.live.take_if(|live| live.task == task) else {
-            tracing::debug!(app = self.shared.app, ?end, "a replaced connection ended");
+            tracing::debug!(client_id = self.shared.client_id, ?end, "a replaced connection ended");
             return;
         };
         let reason = match end {
@@ -286,7 +287,7 @@ impl Supervisor {
         if self.attempt.is_some() {
             return self.set_state(ConnectionState::Connecting { attempt: self.backoff.attempt() });
         }
-        tracing::warn!(app = self.shared.app, reason, "connection lost");
+        tracing::debug!(client_id = self.shared.client_id, reason, "connection lost");
         if live.opened.elapsed() >= self.shared.settings.stable_after {
             self.backoff.reset();
         }
