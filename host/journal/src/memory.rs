@@ -1,192 +1,98 @@
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 
-use tokio::{sync::Notify, time::Instant};
+use bytes::Bytes;
 
 use crate::{
-    Appended, Completion, DeadLetter, Journal, JournalError, JournalFuture, JournalStats, NewEvent, Position,
-    Record, dedupe::SeenKeys,
+    Appended, Counter, DeadLetter, Journal, JournalError, JournalFuture, JournalStats, Limits, NewEvent,
+    Position, Record, Route, StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
+    fold::{Change, Fold, size},
+    front::Front,
 };
 
 /// The bounds of a [`MemoryJournal`].
-#[derive(Debug, Clone, Copy)]
-pub struct MemoryLimits {
-    /// Events not yet handled plus deliveries not yet arrived. At this bound an append waits.
-    pub pending: usize,
-    /// Their bytes. At this bound an append waits. A larger event is refused.
-    pub pending_bytes: usize,
-    /// Dedupe keys; beyond it the oldest are forgotten.
-    pub dedupe_keys: usize,
-    /// How long a dedupe key is kept.
-    pub dedupe_for: Duration,
-    /// Dead letters kept; beyond it the oldest are forgotten.
-    pub dead_letters: usize,
-}
+pub type MemoryLimits = Limits;
 
-impl Default for MemoryLimits {
-    fn default() -> Self {
-        Self {
-            pending: 10_000,
-            pending_bytes: 32 << 20,
-            dedupe_keys: 100_000,
-            dedupe_for: Duration::from_secs(24 * 60 * 60),
-            dead_letters: 1_000,
-        }
-    }
-}
-
-/// A journal in memory: for development and tests. "Stored" means accepted into its bounded memory.
+/// A journal in memory: for development and tests. "Stored" means accepted into its bounded memory. Of the trace it
+/// keeps only what is still owed something, and dead letters.
 pub struct MemoryJournal {
-    limits: MemoryLimits,
-    state: Mutex<State>,
-    /// Held by the append whose turn it is. It is fair, so appends keep their order at the bound, large ones too.
-    turn: tokio::sync::Mutex<()>,
-    /// Woken whenever something ends. Only the append whose turn it is waits for it.
-    room: Notify,
+    front: Front,
+    /// Always locked after the front.
+    payloads: Mutex<Payloads>,
 }
 
-struct State {
-    last: u64,
-    seen: SeenKeys,
-    open: HashMap<Position, Open>,
-    pending: usize,
-    bytes: usize,
-    events: usize,
-    dead: VecDeque<DeadLetter>,
+#[derive(Default)]
+struct Payloads {
+    events: BTreeMap<Position, Event>,
+    values: HashMap<(String, String), Bytes>,
 }
 
-/// What is still owed to an event.
-enum Open {
-    Event { bytes: usize },
-    Deliveries { left: HashMap<u32, usize> },
+struct Event {
+    key: String,
+    payload: Bytes,
+    private: Bytes,
+    appended_at_ms: u64,
+    deliveries: BTreeMap<u32, (Bytes, u64)>,
 }
 
 impl MemoryJournal {
     /// An empty journal.
-    pub fn new(limits: MemoryLimits) -> Self {
-        let state = State {
-            last: 0,
-            seen: SeenKeys::new(limits.dedupe_keys, limits.dedupe_for),
-            open: HashMap::new(),
-            pending: 0,
-            bytes: 0,
-            events: 0,
-            dead: VecDeque::new(),
-        };
-        Self { limits, state: Mutex::new(state), turn: tokio::sync::Mutex::default(), room: Notify::new() }
+    pub fn new(limits: Limits) -> Self {
+        Self { front: Front::new(Fold::new(limits)), payloads: Mutex::default() }
     }
 
-    /// The state stays whole whatever happens to a thread that held it: no code between lock and unlock can stop halfway.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read<T>(&self, read: impl FnOnce(&Fold, &Payloads) -> T) -> T {
+        let line = self.front.lock();
+        let payloads = self.payloads.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&line.fold, &payloads)
     }
 
-    fn has_room(&self, state: &State, bytes: usize) -> bool {
-        state.pending < self.limits.pending
-            && (state.bytes.saturating_add(bytes) <= self.limits.pending_bytes || state.pending == 0)
+    fn change_payloads(&self, change: impl FnOnce(&mut Payloads)) {
+        change(&mut self.payloads.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     async fn append_when_there_is_room(&self, event: NewEvent) -> Result<Appended, JournalError> {
-        let bytes = event.payload.len().saturating_add(event.private.len());
-        if bytes > self.limits.pending_bytes {
-            return Err(JournalError::TooLarge { size: bytes, limit: self.limits.pending_bytes });
-        }
-        let _turn = self.turn.lock().await;
-        loop {
-            let woken = self.room.notified();
-            {
-                let mut state = self.state();
-                if self.has_room(&state, bytes) {
-                    return Ok(state.append(event, bytes));
-                }
-            }
-            woken.await;
-        }
+        self.front
+            .enter(size(&event), |fold, now_ms| {
+                let Some(position) = fold.append(&event, now_ms) else { return Appended::Duplicate };
+                let NewEvent { key, payload, private, .. } = event;
+                let stored =
+                    Event { key, payload, private, appended_at_ms: now_ms, deliveries: BTreeMap::new() };
+                self.change_payloads(|payloads| {
+                    payloads.events.insert(position, stored);
+                });
+                Appended::New(position)
+            })
+            .await
     }
 }
 
 impl Default for MemoryJournal {
     fn default() -> Self {
-        Self::new(MemoryLimits::default())
+        Self::new(Limits::default())
     }
 }
 
-impl State {
-    fn append(&mut self, event: NewEvent, bytes: usize) -> Appended {
-        if !self.seen.insert(event.dedupe, Instant::now()) {
-            return Appended::Duplicate;
-        }
-        self.last += 1;
-        let position = Position(self.last);
-        self.open.insert(position, Open::Event { bytes });
-        self.pending += 1;
-        self.events += 1;
-        self.bytes += bytes;
-        Appended::New(position)
-    }
-
-    fn apply(&mut self, record: Record, dead_letters: usize) {
-        match record {
-            Record::Done(completion) => self.complete(completion),
-            Record::Delivered { event, index } => {
-                self.end_delivery(event, index);
-            }
-            Record::Dead(letter) => {
-                let ended = match letter.delivery {
-                    Some(index) => self.end_delivery(letter.event, index),
-                    None => self.end_event(letter.event),
-                };
-                if ended {
-                    self.keep(letter, dead_letters);
+impl Payloads {
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::DeliveryAdded { event, index, payload, created_at_ms } => {
+                if let Some(event) = self.events.get_mut(&event) {
+                    event.deliveries.insert(index, (payload, created_at_ms));
                 }
             }
+            Change::Forgotten(event) => {
+                self.events.remove(&event);
+            }
+            Change::ValueSet { bucket, key, value } => {
+                self.values.insert((bucket, key), value);
+            }
+            Change::ValueRemoved { bucket, key } => {
+                self.values.remove(&(bucket, key));
+            }
+            // The rest is in the fold.
+            _ => {}
         }
-    }
-
-    fn keep(&mut self, letter: DeadLetter, most: usize) {
-        self.dead.push_back(letter);
-        while self.dead.len() > most {
-            self.dead.pop_front();
-        }
-    }
-
-    fn complete(&mut self, completion: Completion) {
-        // Only an event that is still open: a repeated record must not bring its deliveries back.
-        if !self.end_event(completion.event) {
-            return;
-        }
-        let left: HashMap<u32, usize> =
-            (0..).zip(completion.deliveries.iter().map(|payload| payload.len())).collect();
-        if !left.is_empty() {
-            self.pending += left.len();
-            self.bytes += left.values().sum::<usize>();
-            self.open.insert(completion.event, Open::Deliveries { left });
-        }
-    }
-
-    /// False if the event was handled or given up before.
-    fn end_event(&mut self, event: Position) -> bool {
-        let Some(Open::Event { bytes }) = self.open.get(&event) else { return false };
-        self.bytes -= bytes;
-        self.pending -= 1;
-        self.events -= 1;
-        self.open.remove(&event);
-        true
-    }
-
-    /// False if the delivery ended before.
-    fn end_delivery(&mut self, event: Position, index: u32) -> bool {
-        let Some(Open::Deliveries { left }) = self.open.get_mut(&event) else { return false };
-        let Some(bytes) = left.remove(&index) else { return false };
-        if left.is_empty() {
-            self.open.remove(&event);
-        }
-        self.bytes -= bytes;
-        self.pending -= 1;
-        true
     }
 }
 
@@ -196,26 +102,138 @@ impl Journal for MemoryJournal {
     }
 
     fn record(&self, record: Record) -> Result<(), JournalError> {
-        self.state().apply(record, self.limits.dead_letters);
-        self.room.notify_one();
-        Ok(())
+        self.front.change(|fold, now_ms| {
+            let changes = fold.apply(record, now_ms)?;
+            self.change_payloads(|payloads| changes.into_iter().for_each(|change| payloads.apply(change)));
+            Ok(())
+        })
     }
 
     fn is_full(&self) -> bool {
-        self.turn.try_lock().is_err() || !self.has_room(&self.state(), 0)
+        self.front.is_full()
     }
 
     fn stats(&self) -> JournalStats {
-        let state = self.state();
-        JournalStats {
-            pending_events: state.events,
-            pending_deliveries: state.pending - state.events,
-            pending_bytes: state.bytes,
-            dead_letters: state.dead.len(),
-        }
+        self.front.lock().fold.stats()
+    }
+
+    fn pending_events(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> JournalFuture<'_, Result<Vec<StoredEvent>, JournalError>> {
+        Box::pin(async move {
+            Ok(self.read(|fold, payloads| {
+                let pending = fold.pending_events(after).filter_map(|(position, owed)| {
+                    let event = payloads.events.get(&position)?;
+                    let (payload, private) = (event.payload.clone(), event.private.clone());
+                    Some(StoredEvent {
+                        position,
+                        key: event.key.clone(),
+                        payload,
+                        private,
+                        attempts: owed.attempts,
+                    })
+                });
+                pending.take(limit).collect()
+            }))
+        })
+    }
+
+    fn pending_deliveries(
+        &self,
+        after: Option<(Position, u32)>,
+        limit: usize,
+    ) -> JournalFuture<'_, Result<Vec<StoredDelivery>, JournalError>> {
+        Box::pin(async move {
+            Ok(self.read(|fold, payloads| {
+                let pending = fold.pending_deliveries(after).filter_map(|(position, index, owed)| {
+                    let event = payloads.events.get(&position)?;
+                    let (payload, created_at_ms) = event.deliveries.get(&index)?;
+                    Some(StoredDelivery {
+                        event: position,
+                        index,
+                        key: event.key.clone(),
+                        payload: payload.clone(),
+                        private: event.private.clone(),
+                        attempts: owed.attempts,
+                        created_at_ms: *created_at_ms,
+                    })
+                });
+                pending.take(limit).collect()
+            }))
+        })
+    }
+
+    fn events(
+        &self,
+        before: Option<Position>,
+        limit: usize,
+    ) -> JournalFuture<'_, Result<Vec<TracedEvent>, JournalError>> {
+        Box::pin(async move {
+            Ok(self.read(|fold, payloads| {
+                let end = before.unwrap_or(Position(u64::MAX));
+                let newest_first = payloads.events.range(..end).rev().take(limit);
+                newest_first
+                    .map(|(&position, event)| TracedEvent {
+                        position,
+                        key: event.key.clone(),
+                        payload: event.payload.clone(),
+                        private: event.private.clone(),
+                        appended_at_ms: event.appended_at_ms,
+                        state: fold.state_of(position),
+                    })
+                    .collect()
+            }))
+        })
     }
 
     fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.state().dead.iter().cloned().collect()
+        self.front.lock().fold.dead.iter().map(|death| death.letter.clone()).collect()
+    }
+
+    fn dead_letter(
+        &self,
+        event: Position,
+        delivery: Option<u32>,
+    ) -> JournalFuture<'_, Result<Option<StoredDeadLetter>, JournalError>> {
+        Box::pin(async move {
+            Ok(self.read(|fold, payloads| {
+                let death = fold.find_dead(event, delivery)?;
+                let stored = payloads.events.get(&event)?;
+                Some(StoredDeadLetter {
+                    letter: death.letter.clone(),
+                    culprit: death.culprit.clone(),
+                    at_ms: death.at_ms,
+                    key: stored.key.clone(),
+                    payload: stored.payload.clone(),
+                    private: stored.private.clone(),
+                    delivery: delivery
+                        .and_then(|index| stored.deliveries.get(&index))
+                        .map(|found| found.0.clone()),
+                })
+            }))
+        })
+    }
+
+    fn route(&self, conversation: &str) -> Option<Route> {
+        self.front.lock().fold.routes.get(conversation).cloned()
+    }
+
+    fn counters(&self) -> Vec<Counter> {
+        self.front.lock().fold.counters.all()
+    }
+
+    fn value(&self, bucket: &str, key: &str) -> JournalFuture<'_, Result<Option<Bytes>, JournalError>> {
+        let key = (bucket.to_owned(), key.to_owned());
+        Box::pin(async move { Ok(self.read(|_, payloads| payloads.values.get(&key).cloned())) })
+    }
+
+    fn keys(&self, bucket: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+        self.front.lock().fold.buckets.keys(bucket, after, limit)
+    }
+
+    fn bucket_bytes(&self, bucket: &str) -> usize {
+        self.front.lock().fold.buckets.bytes(bucket)
     }
 }

@@ -1,0 +1,289 @@
+//! What goes into a journal and what comes out.
+
+use bytes::Bytes;
+
+/// The place of an event in a journal: later events have higher numbers. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+/// An event on its way into the journal.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// What must be handled in order: events of one key are, those of different keys are not ordered.
+    pub key: String,
+    /// The names under which a repeat of this event would come. If any of them is known, the event is a repeat.
+    pub dedupe: Vec<String>,
+    /// The event itself.
+    pub payload: Bytes,
+    /// What only the host may know about it, such as the address for replies.
+    pub private: Bytes,
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is stored, here.
+    New(Position),
+    /// It was stored before; nothing was written.
+    Duplicate,
+}
+
+/// A change of state. Written at once, without waiting: losing one repeats work, and loses none.
+///
+/// Every record is complete in itself and idempotent: applied twice, or to something already ended, it changes nothing.
+#[derive(Debug, Clone)]
+pub enum Record {
+    /// The event is handled, and this is what comes of it.
+    Done(Completion),
+    /// The event is handled, and besides its deliveries it changed key-values: all of it, or nothing.
+    DoneWriting(Completion, Vec<KeyValueWrite>),
+    /// A delivery arrived.
+    Delivered {
+        /// The event it came of.
+        event: Position,
+        /// Its place among the event's deliveries.
+        index: u32,
+    },
+    /// The event, or one of its deliveries, is given up and kept.
+    Dead(DeadLetter),
+    /// As [`Dead`](Self::Dead), and this plugin was at work.
+    DeadIn(DeadLetter, Culprit),
+    /// A try begins. Lower numbers than the one known change nothing.
+    Attempt {
+        /// The event.
+        event: Position,
+        /// Which of its deliveries; none for handling the event itself.
+        delivery: Option<u32>,
+        /// Counted from 1.
+        attempt: u32,
+    },
+    /// A dead letter is pending again, with no attempts.
+    Retry {
+        /// The event.
+        event: Position,
+        /// Which of its deliveries; none for the event itself.
+        delivery: Option<u32>,
+    },
+    /// A dead letter is forgotten.
+    Drop {
+        /// The event.
+        event: Position,
+        /// Which of its deliveries; none for the event itself.
+        delivery: Option<u32>,
+    },
+    /// How a conversation can be reached. Of several, the one that expires last stays.
+    Route(Route),
+    /// A key-value outside a completion.
+    Write(KeyValueWrite),
+    /// What a counter has reached. Lower numbers than the one known change nothing.
+    Count(Counter),
+}
+
+/// Everything that handling an event brought about, in one record: it is there whole or not at all.
+#[derive(Debug, Clone)]
+pub struct Completion {
+    /// The event.
+    pub event: Position,
+    /// What is to be delivered, in order; a delivery's index is its place here.
+    pub deliveries: Vec<Bytes>,
+}
+
+/// Something that was given up, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The event.
+    pub event: Position,
+    /// Which of its deliveries; none if handling the event itself failed.
+    pub delivery: Option<u32>,
+    /// Why, in words.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// The plugin at whose hands something failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Culprit {
+    /// Its name.
+    pub plugin: String,
+    /// The generation it ran in.
+    pub generation: u64,
+}
+
+/// One key of a plugin's bucket set or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyValueWrite {
+    /// The bucket.
+    pub bucket: String,
+    /// The key within it.
+    pub key: String,
+    /// The new value; none deletes the key.
+    pub value: Option<Bytes>,
+}
+
+/// How a conversation can be reached for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The conversation.
+    pub conversation: String,
+    /// The address, opaque to the journal.
+    pub address: Bytes,
+    /// When it ends, in milliseconds since 1970.
+    pub expires_at_ms: u64,
+}
+
+/// Something counted by the month, such as API calls against a quota.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    /// The month, as year times 100 plus month: 202611.
+    pub month: u32,
+    /// What is counted.
+    pub name: String,
+    /// How many there were so far.
+    pub total: u64,
+}
+
+/// An event that is not handled yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Where it is.
+    pub position: Position,
+    /// What it is ordered by.
+    pub key: String,
+    /// The event itself.
+    pub payload: Bytes,
+    /// What only the host may know about it.
+    pub private: Bytes,
+    /// How often handling it was begun.
+    pub attempts: u32,
+}
+
+/// A delivery that has not arrived yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDelivery {
+    /// The event it came of.
+    pub event: Position,
+    /// Its place among the event's deliveries.
+    pub index: u32,
+    /// What the event is ordered by.
+    pub key: String,
+    /// The delivery itself.
+    pub payload: Bytes,
+    /// What only the host may know about the event.
+    pub private: Bytes,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was completed, in milliseconds since 1970 by the clock of this machine.
+    pub created_at_ms: u64,
+}
+
+/// A dead letter with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDeadLetter {
+    /// What failed, and why.
+    pub letter: DeadLetter,
+    /// At whose hands, if that is known.
+    pub culprit: Option<Culprit>,
+    /// When it was given up, in milliseconds since 1970 by the clock of this machine.
+    pub at_ms: u64,
+    /// What the event is ordered by.
+    pub key: String,
+    /// The event itself.
+    pub payload: Bytes,
+    /// What only the host may know about the event.
+    pub private: Bytes,
+    /// The delivery that did not arrive, if it is one.
+    pub delivery: Option<Bytes>,
+}
+
+/// An event from the trace, whatever became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedEvent {
+    /// Where it is.
+    pub position: Position,
+    /// What it is ordered by.
+    pub key: String,
+    /// The event itself.
+    pub payload: Bytes,
+    /// What only the host may know about it.
+    pub private: Bytes,
+    /// When it was appended, in milliseconds since 1970 by the clock of this machine.
+    pub appended_at_ms: u64,
+    /// What it is at.
+    pub state: EventState,
+}
+
+/// What an event is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventState {
+    /// Not handled yet.
+    Pending,
+    /// Handled; so many of its deliveries have not arrived yet.
+    Delivering(usize),
+    /// Handled and delivered, but for what became a dead letter.
+    Done,
+    /// Given up before it was handled.
+    Dead,
+}
+
+/// What a journal holds at this moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JournalStats {
+    /// Events that are not handled yet.
+    pub pending_events: usize,
+    /// Deliveries that have not arrived yet.
+    pub pending_deliveries: usize,
+    /// Bytes of both.
+    pub pending_bytes: usize,
+    /// Dead letters kept.
+    pub dead_letters: usize,
+}
+
+/// Why a journal could not do what was asked. Reads after "failed to use the journal: ".
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// One event is larger than the journal takes.
+    #[error("the event has {size} bytes; the journal takes events of up to {limit}")]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The most the journal takes, in bytes.
+        limit: usize,
+    },
+    /// A bucket would hold more than it may. Nothing of the record was applied.
+    #[error("the bucket {bucket:?} would hold {size} bytes; it may hold {limit}: delete keys")]
+    BucketFull {
+        /// The bucket.
+        bucket: String,
+        /// What it would hold, in bytes.
+        size: usize,
+        /// The most it may hold, in bytes.
+        limit: usize,
+    },
+    /// The disk took no more. What was stored before is unharmed; the journal goes on when there is room.
+    #[error("the disk is full: free space where {path} is")]
+    DiskFull {
+        /// The journal.
+        path: String,
+    },
+    /// The disk or the folder refuses.
+    #[error("{path} cannot be used: {reason}")]
+    Storage {
+        /// The journal.
+        path: String,
+        /// What the system or the engine said.
+        reason: String,
+    },
+    /// What is stored is not what was written.
+    #[error("{path} is damaged at event {position}: the next start sets the damaged files aside")]
+    Damaged {
+        /// The journal.
+        path: String,
+        /// The event.
+        position: u64,
+    },
+    /// The journal is being closed.
+    #[error("the journal is closed")]
+    Closed,
+}
