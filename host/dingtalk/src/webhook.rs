@@ -13,6 +13,9 @@ pub use verdict::{Advice, SendError};
 /// Total time of one attempt unless the caller says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Longest address of a webhook, in bytes. DingTalk's have about 100; the HTTP library takes none beyond 64 KiB.
+const MAX_ADDRESS: usize = 8 * 1024;
+
 /// Where the replies to one message go. The address holds a session secret: `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionWebhook {
@@ -87,6 +90,12 @@ impl WebhookPolicy {
     ///
     /// Gives up on an address that is not allowed, without showing more of it than scheme, host and port.
     pub fn check(&self, webhook: &SessionWebhook) -> Result<Url, SendError> {
+        let length = webhook.expose().len();
+        if length > MAX_ADDRESS {
+            return Err(SendError::give_up(format!(
+                "the session webhook has {length} bytes; {MAX_ADDRESS} are the most"
+            )));
+        }
         let url = Url::parse(webhook.expose())
             .map_err(|_| SendError::give_up("the session webhook is not an address".to_owned()))?;
         let origin = Origin::of(&url)
@@ -206,6 +215,15 @@ mod tests {
         assert!(allowed(&policy, "https://oapi.dingtalk.io/x"));
         assert!(!allowed(&policy, "http://127.0.0.1:8081/x"));
         assert!(!allowed(&policy, "https://127.0.0.1:8080/x"));
+    }
+
+    #[test]
+    fn an_address_that_no_request_can_carry_is_given_up() {
+        let policy = WebhookPolicy::for_app(&AppConfig::new("dingx", "s"));
+        let address = |length| format!("https://oapi.dingtalk.com/{}", "x".repeat(length));
+        assert!(allowed(&policy, &address(8_000)));
+        let error = policy.check(&SessionWebhook::new(address(70_000), None)).unwrap_err();
+        assert_eq!(error.advice, Advice::GiveUp);
     }
 
     #[test]
