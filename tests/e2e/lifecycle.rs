@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use belfry_simulator::{Fault, Happening, Place};
+
 use crate::bot::{Setup, belfry, naughty, private, wait_for};
 
 #[tokio::test]
@@ -13,11 +15,29 @@ async fn sigterm_finishes_what_runs_and_closes_the_socket() {
     let status = bot.terminate().await;
     assert!(status.success(), "{status}\n{}", bot.log());
     assert_eq!(bot.replies(since, "slept"), 1, "what was taken was answered:\n{}", bot.log());
-    let closed_by_client = |what: &belfry_simulator::Happening| {
-        matches!(what, belfry_simulator::Happening::Closed { by: belfry_simulator::ClosedBy::Client, .. })
-            .then_some(())
+    let closed_by_client = |what: &Happening| {
+        matches!(what, Happening::Closed { by: belfry_simulator::ClosedBy::Client, .. }).then_some(())
     };
     bot.simulator.wait_for(since, crate::bot::PATIENCE, closed_by_client).await.unwrap();
+}
+
+#[tokio::test]
+async fn acks_that_cannot_leave_do_not_cost_the_close_frame() {
+    let tables = "[pipeline]\npending = 1\nshutdown_grace = \"2s\"";
+    let mut bot = Setup::echo().await.tables(tables).start().await;
+    bot.simulator.add_fault(Fault::slow(Place::Webhook, crate::bot::PATIENCE)).unwrap();
+    let since = bot.simulator.now();
+    for text in ["first", "second", "third"] {
+        bot.simulator.say(private(text));
+    }
+    wait_for("the ack", || (bot.simulator.stats().acked == 1).then_some(())).await.unwrap();
+    bot.terminate().await;
+    let closed = |what: &Happening| match what {
+        Happening::Closed { code, .. } => Some(*code),
+        _ => None,
+    };
+    let code = bot.simulator.wait_for(since, crate::bot::PATIENCE, closed).await.unwrap();
+    assert_eq!(code, Some(1000), "{}", bot.log());
 }
 
 #[tokio::test]

@@ -94,3 +94,21 @@ async fn refused_credentials_are_said_in_words() {
     let line = bot.logged(&["DingTalk refuses the app"]).await;
     assert!(line.contains("hint"), "{line}");
 }
+
+/// Each conversation has its reply sent on a connection of its own; at the bound they take turns, so that there are files
+/// left for the WebSocket.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_slow_webhook_does_not_use_up_the_files() {
+    let bot = Setup::echo().await.start().await;
+    bot.simulator.add_fault(Fault::slow(Place::Webhook, crate::bot::PATIENCE)).unwrap();
+    for person in 0..400 {
+        let mut say = private("hello");
+        say.conversation = format!("cid{person}==");
+        bot.simulator.say(say);
+    }
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", bot.child.id().unwrap())).unwrap().count();
+    wait_for("the acks", || (bot.simulator.stats().acked == 400).then_some(())).await.unwrap();
+    wait_for("many connections", || (files() > 100).then_some(())).await.unwrap();
+    assert!(files() < 200, "{} files are open", files());
+}

@@ -40,6 +40,10 @@ pub struct PipelineLimits {
     pub handle_within: Duration,
     /// How long a reply may take to arrive. Default 30 min.
     pub deliver_within: Duration,
+    /// Replies of one app that are sent at the same time, each over a connection of its own; more wait for their turn.
+    /// Without a bound a slow DingTalk would use up the process's files, and no socket could be opened any more.
+    /// Default 128.
+    pub sending: usize,
     /// The longest pause between two tries of a handler or a delivery. Default 60 s.
     pub longest_pause: Duration,
     /// Replies to one message; a plugin that returns more fails. Default 100.
@@ -55,6 +59,7 @@ impl Default for PipelineLimits {
             appending: 64,
             handle_within: Duration::from_secs(30),
             deliver_within: Duration::from_secs(30 * 60),
+            sending: 128,
             longest_pause: Duration::from_secs(60),
             replies: 100,
             denied_told: 10_000,

@@ -37,14 +37,13 @@ impl Delivery {
         };
         loop {
             attempts += 1;
-            let failure = match self.app.webhooks.send_body(&webhook, self.body.clone(), None).await {
+            let failure = match self.send(&webhook).await {
                 Ok(()) => return self.arrived(attempts),
                 Err(failure) => failure,
             };
-            let pause = match failure.advice {
-                Advice::Retry => pauses.next().unwrap_or(limits.longest_pause),
-                Advice::Wait(pause) => pause,
-                Advice::GiveUp | Advice::Expired => return self.give_up(attempts, &failure.to_string()),
+            let next = pauses.next().unwrap_or(limits.longest_pause);
+            let Some(pause) = pause_after(failure.advice, next) else {
+                return self.give_up(attempts, &failure.to_string());
             };
             if Instant::now() + pause >= until {
                 return self.give_up(attempts, &failure.to_string());
@@ -52,6 +51,12 @@ impl Delivery {
             self.tell_retry(attempts, &failure, pause);
             tokio::time::sleep(pause).await;
         }
+    }
+
+    async fn send(&self, webhook: &SessionWebhook) -> Result<(), SendError> {
+        // Held while a connection is used, not during a pause.
+        let _permit = self.app.sending.acquire().await;
+        self.app.webhooks.send_body(webhook, self.body.clone(), None).await
     }
 
     fn arrived(&self, attempts: u32) {
@@ -78,6 +83,16 @@ impl Delivery {
     }
 }
 
+/// How long to wait before the next try, which has a pause of `next` of its own; none if there is to be no next try.
+fn pause_after(advice: Advice, next: Duration) -> Option<Duration> {
+    match advice {
+        Advice::Retry => Some(next),
+        // Never sooner than without the advice: "Retry-After: 0" again and again would be a tight loop.
+        Advice::Wait(asked) => Some(asked.max(next)),
+        Advice::GiveUp | Advice::Expired => None,
+    }
+}
+
 /// Growing pauses between tries, from about a second to `longest`, each with some chance in it.
 pub(crate) fn pauses(longest: Duration) -> impl Iterator<Item = Duration> {
     ExponentialBuilder::new()
@@ -92,6 +107,16 @@ pub(crate) fn pauses(longest: Duration) -> impl Iterator<Item = Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn being_told_to_wait_never_shortens_the_pause() {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        assert_eq!(pause_after(Advice::Wait(Duration::ZERO), second), Some(second));
+        assert_eq!(pause_after(Advice::Wait(minute), second), Some(minute));
+        assert_eq!(pause_after(Advice::Retry, second), Some(second));
+        assert_eq!(pause_after(Advice::GiveUp, second), None);
+        assert_eq!(pause_after(Advice::Expired, second), None);
+    }
 
     #[test]
     fn pauses_grow_to_the_longest_and_do_not_end() {

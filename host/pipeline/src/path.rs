@@ -11,7 +11,7 @@ use belfry_plugin_host::{CallContext, CallError, Plugins, types};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
@@ -27,6 +27,12 @@ use crate::{
     message, reply,
     routing::Router,
 };
+
+/// Of the grace of a shutdown this much is kept for closing the sockets.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// No id of DingTalk's comes near this many bytes. Ids are remembered, so a message with a longer one is left out.
+const LONGEST_ID: usize = 1024;
 
 /// The running path of all apps. Dropping it closes the connections without a word; [`shutdown`](Self::shutdown) is
 /// the polite end.
@@ -61,6 +67,8 @@ pub(crate) struct App {
     admission: Admission,
     router: Router,
     pub(crate) webhooks: WebhookClient,
+    /// One permit for each reply that is being sent.
+    pub(crate) sending: Semaphore,
     pub(crate) counting: Counting,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) limits: PipelineLimits,
@@ -154,8 +162,10 @@ impl Pipeline {
         let until = Instant::now() + grace;
         let mut sources = Vec::new();
         let mut clients = Vec::new();
+        // Acks that do not leave in time must not cost the close frame: without it the gateway would go on pushing.
+        let for_acks = grace.saturating_sub(FAREWELL.min(grace / 2));
         for running in self.apps {
-            clients.push(tokio::spawn(running.client.stop(grace)));
+            clients.push(tokio::spawn(running.client.stop(for_acks)));
             sources.push(running.source);
         }
         for ending in clients.into_iter().chain(sources) {
@@ -187,6 +197,7 @@ impl App {
             admission: Admission::new(allowed, settings.denied_reply.clone(), limits.denied_told),
             router: Router::new(plugins, settings.plugins.clone()),
             webhooks: WebhookClient::new(&config.transport, WebhookPolicy::for_app(&settings.dingtalk)),
+            sending: Semaphore::new(limits.sending.max(1)),
             counting: Counting::default(),
             journal,
             limits,
@@ -231,6 +242,12 @@ impl App {
                 return None;
             }
         };
+        if let Some(field) = overlong_id(&parsed, &push.headers.message_id) {
+            self.counting.unreadable.add();
+            warn!(app = self.name, field, "a message is left out: an id has more than {LONGEST_ID} bytes");
+            push.ack.success();
+            return None;
+        }
         let answer = match self.admission.judge(&parsed) {
             Verdict::Admit => None,
             Verdict::Deny { answer } => {
@@ -272,15 +289,12 @@ impl App {
         answer: Option<String>,
     ) -> (AckHandle, Work, NewEvent) {
         let raw = redacted_raw(&push.data);
+        let dedupe = dedupe_key(&self.client_id, parsed.msg_id.as_deref(), &push.headers.message_id);
         let id = parsed.msg_id.clone().unwrap_or_else(|| push.headers.message_id.clone());
         let webhook = parsed.webhook.clone();
         let event = NewEvent {
             key: format!("{}/{}", self.client_id, parsed.conversation.id),
-            // A redelivery has a new frame id; the same message reaches every robot it mentions under one `msgId`.
-            dedupe: vec![
-                format!("{}/msg/{id}", self.client_id),
-                format!("{}/frame/{}", self.client_id, push.headers.message_id),
-            ],
+            dedupe: vec![dedupe],
             payload: message::to_event(&self.name, &id, &parsed, &raw).to_json().into(),
             private: webhook.as_ref().map_or_else(Bytes::new, |webhook| webhook.expose().to_owned().into()),
         };
@@ -455,6 +469,28 @@ impl App {
     }
 }
 
+/// The name under which a repeat of a message would come. A redelivery has a new frame id, and the same message reaches
+/// every robot it mentions under one `msgId`. The frame's id only stands in for a `msgId` that is missing: two messages
+/// are two, whatever frames they came in.
+fn dedupe_key(client_id: &str, msg_id: Option<&str>, frame: &str) -> String {
+    match msg_id {
+        Some(id) => format!("{client_id}/msg/{id}"),
+        None => format!("{client_id}/frame/{frame}"),
+    }
+}
+
+/// The field whose id is too long to be remembered.
+fn overlong_id(message: &BotMessage, frame: &str) -> Option<&'static str> {
+    let ids = [
+        ("msgId", message.msg_id.as_deref()),
+        ("conversationId", Some(message.conversation.id.as_str())),
+        ("senderId", message.sender.id.as_deref()),
+        ("senderStaffId", message.sender.staff_id.as_deref()),
+        ("messageId", Some(frame)),
+    ];
+    ids.into_iter().find(|(_, id)| id.is_some_and(|id| id.len() > LONGEST_ID)).map(|(field, _)| field)
+}
+
 /// The key under which DingTalk can recognise a reply that is sent again. The same for every try of it.
 fn uuid(client_id: &str, message: &str, index: u32) -> String {
     format!("{client_id}-{message}-{index}")
@@ -470,7 +506,7 @@ async fn tell_connection(app: String, mut state: watch::Receiver<ConnectionState
             ConnectionState::Open { endpoint, .. } => info!(app, endpoint, "connected to DingTalk"),
             ConnectionState::Waiting { error, until } => {
                 let retry_in = until.saturating_duration_since(Instant::now());
-                warn!(app, %error, ?retry_in, "not connected to DingTalk");
+                warn!(app, %error, hint = error.hint(), ?retry_in, "not connected to DingTalk");
             }
             ConnectionState::Misconfigured { error, hint, until } => {
                 let retry_in = until.saturating_duration_since(Instant::now());
@@ -478,5 +514,32 @@ async fn tell_connection(app: String, mut state: watch::Receiver<ConnectionState
             }
             ConnectionState::Stopped => info!(app, "disconnected from DingTalk"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_known_by_its_msg_id_and_its_robot() {
+        let key = |robot, msg_id, frame| dedupe_key(robot, msg_id, frame);
+        assert_eq!(key("a", Some("m"), "f1"), key("a", Some("m"), "f2"));
+        assert_ne!(key("a", Some("m"), "f1"), key("b", Some("m"), "f1"));
+        assert_ne!(key("a", Some("m1"), "f"), key("a", Some("m2"), "f"));
+        assert_ne!(key("a", None, "x"), key("a", Some("x"), "y"));
+    }
+
+    #[test]
+    fn an_id_too_long_to_be_remembered_is_found() {
+        let message = |id: &str| {
+            let data =
+                format!(r#"{{"conversationId":"c","msgId":"{id}","senderId":"$:1","msgtype":"text"}}"#);
+            BotMessage::parse(&data).unwrap()
+        };
+        assert_eq!(overlong_id(&message("m"), "f"), None);
+        assert_eq!(overlong_id(&message(&"m".repeat(LONGEST_ID)), "f"), None);
+        assert_eq!(overlong_id(&message(&"m".repeat(LONGEST_ID + 1)), "f"), Some("msgId"));
+        assert_eq!(overlong_id(&message("m"), &"f".repeat(LONGEST_ID + 1)), Some("messageId"));
     }
 }
