@@ -80,6 +80,66 @@ async fn a_save_swaps_the_code_and_a_mistake_keeps_the_old() {
     assert!(status.success());
 }
 
+/// What is typed or pasted faster than it is answered is not lost, and the terminal is left as it was found.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_terminal_takes_lines_at_once_and_is_given_back() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{LocalModes, tcgetattr};
+    use std::io::{Read, Write};
+
+    for end in [":quit\r", "half a line"] {
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let name = ptsname(&ours, Vec::new()).unwrap();
+        let theirs = std::fs::File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let before = tcgetattr(&theirs).unwrap().local_modes;
+        let mut chat = belfry()
+            .args(["dev", concat!(env!("CARGO_MANIFEST_DIR"), "/plugins/echo")])
+            .env("TERM", "xterm")
+            .env("NO_COLOR", "1")
+            .stdin(theirs.try_clone().unwrap())
+            .stdout(theirs.try_clone().unwrap())
+            .stderr(theirs.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let mut keys = std::fs::File::from(ours);
+        let mut screen = keys.try_clone().unwrap();
+        let (sender, mut shown) = tokio::sync::mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(len @ 1..) = screen.read(&mut bytes) {
+                let _ = sender.send(String::from_utf8_lossy(&bytes[..len]).into_owned());
+            }
+        });
+        let mut seen = String::new();
+        let mut until = async |part: &str| {
+            let found = tokio::time::timeout(PATIENCE * 2, async {
+                while !seen.contains(part) {
+                    seen += &shown.recv().await.unwrap();
+                }
+            });
+            assert!(found.await.is_ok(), "no {part:?} in:\n{seen}");
+        };
+        until("> ").await;
+        keys.write_all(format!("first\rsecond\rthird\r{end}").as_bytes()).unwrap();
+        for answer in ["first\r\n", "second\r\n", "third\r\n"] {
+            until(answer).await;
+        }
+        if end == "half a line" {
+            until(end).await;
+            let pid = chat.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        }
+        let status = tokio::time::timeout(PATIENCE, chat.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "{end:?}: {status}");
+        let after = tcgetattr(&theirs).unwrap().local_modes;
+        let modes = LocalModes::ICANON | LocalModes::ECHO;
+        assert_eq!((after & modes, end), (before & modes, end));
+    }
+}
+
 async fn noted(notes: &mut tokio::io::Lines<BufReader<tokio::process::ChildStderr>>, part: &str) {
     let mut seen = String::new();
     let found = tokio::time::timeout(PATIENCE * 2, async {

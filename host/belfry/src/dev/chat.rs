@@ -11,6 +11,8 @@ use tokio::time::{Instant, sleep};
 use super::terminal::Terminal;
 use crate::wiring::Running;
 
+const QUIT: &str = ":quit";
+
 const HELP: &str = "\
 What you type is said to the bot. Lines that begin with a colon are for belfry:
   :group             talk in a group, where the bot is mentioned; :private goes back
@@ -42,14 +44,14 @@ impl Chat {
     /// # Errors
     /// When the terminal cannot be used.
     pub async fn talk(&self) -> Result<ExitCode> {
-        let mut lines = self.terminal.lines("> ")?;
+        let mut lines = self.terminal.lines("> ", QUIT)?;
         self.terminal.note("chat with the bot; :help lists what else there is, :quit stops");
         let mut place = Place { group: false, person: Person::default() };
         let mut watch = self.simulator.watch(self.simulator.now());
         loop {
             tokio::select! {
                 line = lines.recv() => match line {
-                    Some(line) if line.trim() == ":quit" => break,
+                    Some(line) if line.trim() == QUIT => break,
                     Some(line) => self.hear(line.trim(), &mut place),
                     None => break,
                 },

@@ -36,7 +36,9 @@ use workshop::Workshop;
 pub fn run(args: &DevArgs, global: Global) -> Result<ExitCode> {
     let terminal = Terminal::open(args.say.is_empty());
     logging::start_to(global.log(Log::default()), terminal.writer())?;
-    Runtimes::new()?.block_on(async |guests| develop(args, terminal, guests).await)
+    let result = Runtimes::new()?.block_on(async |guests| develop(args, terminal.clone(), guests).await);
+    terminal.close();
+    result
 }
 
 async fn develop(args: &DevArgs, terminal: Terminal, guests: Handle) -> Result<ExitCode> {
@@ -55,7 +57,7 @@ async fn develop(args: &DevArgs, terminal: Terminal, guests: Handle) -> Result<E
             // The chat ends with the person's last line, the others only with the chat.
             code = chat.talk() => code?,
             () = workshop.rebuild_on_save() => ExitCode::FAILURE,
-            () = tell_news(news, terminal) => ExitCode::FAILURE,
+            () = tell_news(news, terminal.clone()) => ExitCode::FAILURE,
             () = stop.wait() => ExitCode::SUCCESS,
         }
     } else {
@@ -64,6 +66,7 @@ async fn develop(args: &DevArgs, terminal: Terminal, guests: Handle) -> Result<E
             () = stop.wait() => ExitCode::FAILURE,
         }
     };
+    terminal.close();
     running.shutdown(Duration::from_secs(2)).await;
     simulator.shutdown().await;
     Ok(code)

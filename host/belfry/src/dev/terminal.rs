@@ -21,8 +21,8 @@ pub struct Terminal {
 }
 
 enum Printer {
-    /// Above an open prompt.
-    AbovePrompt(Box<dyn ExternalPrinter + Send>),
+    /// Above an open prompt, in a terminal that was like this before.
+    AbovePrompt(Box<dyn ExternalPrinter + Send>, Mode),
     /// Plainly: answers to standard output, everything else to standard error.
     Plain,
 }
@@ -37,11 +37,11 @@ impl Terminal {
         Self { printer: Arc::new(Mutex::new(Printer::Plain)), editor: Arc::new(Mutex::new(editor)), colours }
     }
 
-    /// The lines a person types, until the end of input or Ctrl-C. Opens the prompt.
+    /// The lines a person types, until `last`, the end of input or Ctrl-C. Opens the prompt.
     ///
     /// # Errors
     /// When the terminal cannot be used.
-    pub fn lines(&self, prompt: &'static str) -> Result<mpsc::Receiver<String>> {
+    pub fn lines(&self, prompt: &'static str, last: &'static str) -> Result<mpsc::Receiver<String>> {
         let (sender, lines) = mpsc::channel(16);
         let editor = self.editor.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut editor) = editor else {
@@ -49,9 +49,17 @@ impl Terminal {
             return Ok(lines);
         };
         let printer = editor.create_external_printer().context("use the terminal")?;
-        *self.printer() = Printer::AbovePrompt(Box::new(printer));
-        std::thread::spawn(move || read_prompted_lines(&mut editor, prompt, &sender));
+        *self.printer() = Printer::AbovePrompt(Box::new(printer), Mode::now());
+        std::thread::spawn(move || read_prompted_lines(&mut editor, prompt, last, &sender));
         Ok(lines)
+    }
+
+    /// Gives the terminal back as it was before the prompt. The thread that reads may still wait for a line, as when a
+    /// signal ended the program: it will not get to it.
+    pub fn close(&self) {
+        if let Printer::AbovePrompt(_, before) = std::mem::replace(&mut *self.printer(), Printer::Plain) {
+            before.restore();
+        }
     }
 
     /// An answer of the bot.
@@ -77,7 +85,7 @@ impl Terminal {
     fn print(&self, text: &str, answer: bool) {
         // A closed pipe at the other end is no reason to stop.
         let _ = match &mut *self.printer() {
-            Printer::AbovePrompt(printer) => printer.print(format!("{text}\n")).map_err(io::Error::other),
+            Printer::AbovePrompt(printer, _) => printer.print(format!("{text}\n")).map_err(io::Error::other),
             Printer::Plain if answer => writeln!(io::stdout(), "{text}"),
             Printer::Plain => writeln!(io::stderr(), "{text}"),
         };
@@ -92,12 +100,14 @@ fn paint(colours: bool, colour: &str, text: &str) -> String {
     if colours { format!("{colour}{text}\x1b[0m") } else { text.to_owned() }
 }
 
-fn read_prompted_lines(editor: &mut DefaultEditor, prompt: &str, lines: &mpsc::Sender<String>) {
+fn read_prompted_lines(editor: &mut DefaultEditor, prompt: &str, last: &str, lines: &mpsc::Sender<String>) {
     loop {
         match editor.readline(prompt) {
             Ok(line) => {
                 let _ = editor.add_history_entry(line.as_str());
-                if lines.blocking_send(line).is_err() {
+                // Another prompt would change the terminal's mode just when it is given back.
+                let ends = line.trim() == last;
+                if lines.blocking_send(line).is_err() || ends {
                     return;
                 }
             }
@@ -115,6 +125,43 @@ fn read_plain_lines(lines: &mpsc::Sender<String>) {
             return;
         }
     }
+}
+
+/// What the terminal makes of keys: the prompt wants them one by one and shows them itself.
+#[cfg(unix)]
+struct Mode(Option<rustix::termios::Termios>);
+
+#[cfg(unix)]
+impl Mode {
+    fn now() -> Self {
+        Self(rustix::termios::tcgetattr(io::stdin()).ok())
+    }
+
+    fn restore(self) {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let Some(before) = self.0 else { return };
+        let prompt_is_open = tcgetattr(io::stdin())
+            .is_ok_and(|now| now.local_modes & LocalModes::ICANON != before.local_modes & LocalModes::ICANON);
+        if prompt_is_open {
+            // Nobody is left to be told if it fails. The prompt goes, and pasted text is no longer marked as such.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
+            let _ = write!(io::stdout(), "\r\x1b[K\x1b[?2004l");
+            let _ = io::stdout().flush();
+        }
+    }
+}
+
+/// Other systems set the mode back by themselves.
+#[cfg(not(unix))]
+struct Mode;
+
+#[cfg(not(unix))]
+impl Mode {
+    fn now() -> Self {
+        Self
+    }
+
+    fn restore(self) {}
 }
 
 /// Writes whole log lines to the terminal.
