@@ -77,15 +77,17 @@ fn is_bare(key: &str) -> bool {
 pub(super) struct Document<'i> {
     pub(super) path: &'i Path,
     text: &'i str,
+    /// Where lines begin, so that many problems in a large file are placed quickly.
+    lines: Vec<usize>,
     root: DeTable<'i>,
 }
 
 impl<'i> Document<'i> {
     pub(super) fn parse(path: &'i Path, text: &'i str) -> Result<Self, ConfigError> {
         match DeTable::parse(text) {
-            Ok(root) => Ok(Self { path, text, root: root.into_inner() }),
+            Ok(root) => Ok(Self { path, text, lines: lines(text), root: root.into_inner() }),
             Err(error) => Err(Problem {
-                at: error.span().map(|span| position(text, span.start)),
+                at: error.span().map(|span| position(text, &lines(text), span.start)),
                 key: String::new(),
                 what: format!("this is not TOML: {}", error.message().replace('\n', ", ")),
                 mend:
@@ -101,7 +103,7 @@ impl<'i> Document<'i> {
     }
 
     pub(super) fn position(&self, offset: usize) -> Position {
-        position(self.text, offset)
+        position(self.text, &self.lines, offset)
     }
 
     /// Where the value at `path` is, or the deepest table on the way to it that is written down.
@@ -148,15 +150,16 @@ impl<'i> Document<'i> {
     }
 }
 
-fn position(text: &str, offset: usize) -> Position {
+fn lines(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(newline, _)| newline + 1)).collect()
+}
+
+fn position(text: &str, lines: &[usize], offset: usize) -> Position {
     let mut end = offset.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let before = text.get(..end).unwrap_or_default();
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Position {
-        line: before.matches('\n').count() + 1,
-        column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-    }
+    let line = lines.partition_point(|start| *start <= end);
+    let start = line.checked_sub(1).and_then(|index| lines.get(index)).copied().unwrap_or_default();
+    Position { line, column: text.get(start..end).unwrap_or_default().chars().count() + 1 }
 }

@@ -5,6 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::MINIMAL;
 
+/// More problems than these are counted, not shown: such a file is no config of ours.
+const SHOWN: usize = 50;
+
+/// Longer keys are cut where they are shown, in characters.
+const LONGEST_KEY: usize = 200;
+
 /// A place in the config file, both counted from 1; columns are characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
@@ -44,7 +50,7 @@ impl Problem {
             write!(f, ":{line}:{column}")?;
         }
         if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
+            write!(f, ": {}", Cut(&self.key))?;
         }
         write!(f, ": {}", self.what)?;
         for line in self.mend.lines() {
@@ -68,13 +74,25 @@ impl fmt::Display for Problem {
             write!(f, "line {}: ", at.line)?;
         }
         if !self.key.is_empty() {
-            write!(f, "{} ", self.key)?;
+            write!(f, "{} ", Cut(&self.key))?;
         }
         f.write_str(&self.what)?;
         if !self.mend.is_empty() {
             write!(f, "; {}", self.mend.replace('\n', " "))?;
         }
         Ok(())
+    }
+}
+
+/// A name from the file, cut if it is long.
+struct Cut<'a>(&'a str);
+
+impl fmt::Display for Cut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(LONGEST_KEY) {
+            Some((end, _)) => write!(f, "{}…", self.0.get(..end).unwrap_or_default()),
+            None => f.write_str(self.0),
+        }
     }
 }
 
@@ -102,6 +120,14 @@ impl ConfigError {
             (format!("the file cannot be read: {cause}"), "check its permissions".to_owned())
         };
         Problem::of_file(what, mend).into_error(path)
+    }
+
+    pub(super) fn too_large(path: &Path, most: u64) -> Self {
+        Problem::of_file(
+            format!("the file is larger than {} MiB", most >> 20),
+            "this is not a config; name the right file with --config FILE".to_owned(),
+        )
+        .into_error(path)
     }
 
     pub(super) fn not_utf8(path: &Path, cause: &std::string::FromUtf8Error) -> Self {
@@ -133,9 +159,12 @@ impl fmt::Display for ConfigError {
             1 => f.write_str("the config cannot be used")?,
             n => write!(f, "the config cannot be used, {n} problems")?,
         }
-        for problem in &self.problems {
+        for problem in self.problems.iter().take(SHOWN) {
             f.write_str("\n\n")?;
             problem.write(f, &self.path)?;
+        }
+        if let Some(more @ 1..) = self.problems.len().checked_sub(SHOWN) {
+            write!(f, "\n\nand {more} more")?;
         }
         Ok(())
     }

@@ -51,17 +51,21 @@ fn look_up(reference: &str, sources: &Sources<'_>) -> Result<String, Failure> {
     match reference.split_once(':') {
         Some(("env", name)) if !name.is_empty() => from_env(name, sources),
         Some(("file", path)) if !path.is_empty() => from_file(path, sources),
-        _ => Err(Failure {
-            what: format!("`${{{reference}}}` is neither ${{env:NAME}} nor ${{file:PATH}}"),
-            mend: match reference.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-                && !reference.is_empty()
-            {
-                true => format!(
-                    "for an environment variable write ${{env:{reference}}}; where ${{ itself is meant, $${{"
-                ),
-                false => "where ${ itself is meant, write $${".to_owned(),
+        // A name is shown, since most likely `env:` was forgotten; anything else may be a part of a secret.
+        _ => Err(
+            match reference.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !reference.is_empty() {
+                true => Failure {
+                    what: format!("`${{{reference}}}` is neither ${{env:NAME}} nor ${{file:PATH}}"),
+                    mend: format!(
+                        "for an environment variable write ${{env:{reference}}}; where ${{ itself is meant, $${{"
+                    ),
+                },
+                false => Failure {
+                    what: "a `${…}` is neither ${env:NAME} nor ${file:PATH}".to_owned(),
+                    mend: "where ${ itself is meant, write $${".to_owned(),
+                },
             },
-        }),
+        ),
     }
 }
 
@@ -134,6 +138,12 @@ mod tests {
     #[test]
     fn what_comes_out_is_not_expanded_again() {
         assert_eq!(run("${env:NESTED}"), Ok("${env:SET}".to_owned()));
+    }
+
+    #[test]
+    fn a_secret_that_looks_like_a_reference_is_not_shown() {
+        let failure = run("ab${s3cr3t!}").unwrap_err();
+        assert!(!format!("{failure:?}").contains("s3cr3t"), "{failure:?}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(crate) mod units;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +34,9 @@ pub use schema::schema;
 
 /// The name of the app in the plain `[channels_config.dingtalk]` table.
 pub const DEFAULT_APP: &str = "default";
+
+/// The largest config that is read, in bytes: a thousand plugins fit in a tenth of it.
+const LARGEST: u64 = 1 << 20;
 
 /// The smallest file that runs, shown when there is no file or no app in it.
 pub const MINIMAL: &str = r#"[channels_config.dingtalk]
@@ -233,7 +237,13 @@ pub fn default_cache_dir() -> Option<PathBuf> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
-    let bytes = std::fs::read(path).map_err(|cause| ConfigError::unreadable(path, &cause))?;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(|cause| ConfigError::unreadable(path, &cause))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(ConfigError::too_large(path, LARGEST));
+    }
     let text = String::from_utf8(bytes).map_err(|cause| ConfigError::not_utf8(path, &cause))?;
     parse(path, &text, env)
 }

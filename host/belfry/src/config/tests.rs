@@ -303,3 +303,22 @@ fn a_reference_where_nothing_is_expanded_is_a_warning() {
     let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
     snapshot("not_expanded", &format!("{}\n\n{warning}", warning.display(&loaded.path)));
 }
+
+#[test]
+fn a_flood_of_problems_is_bounded() {
+    let keys: String = (0..20_000).map(|number| format!("k{number} = 1\n")).collect();
+    let long = "x".repeat(10_000);
+    let error = refusal(&format!("{long} = 1\n{keys}{GOOD}"));
+    assert!(error.starts_with("the config cannot be used, 20001 problems"), "{error}");
+    assert!(error.ends_with("\n\nand 19951 more"), "{error}");
+    assert!(error.len() < 20_000, "{}", error.len());
+}
+
+#[test]
+fn a_file_that_is_no_config_is_not_read_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("belfry.toml");
+    std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
+    let error = load(&path).unwrap_err().to_string();
+    assert!(error.contains("the file is larger than 1 MiB"), "{error}");
+}
