@@ -167,7 +167,9 @@ impl Set {
     /// Gives each of `files` that no table names a slot of its own.
     fn adopt(&mut self, files: &[PathBuf]) {
         for path in files {
-            if self.blocked.contains_key(path) || self.slots.values().any(|slot| slot.spec.path == *path) {
+            let has =
+                |slot: &Slot| slot.spec.path == *path || (!slot.drop_in && is_same(&slot.spec.path, path));
+            if self.blocked.contains_key(path) || self.slots.values().any(has) {
                 continue;
             }
             let Some(spec) = PluginSpec::drop_in(path) else { continue };
@@ -406,6 +408,11 @@ impl Set {
         });
         self.shared.set_problems(of_slots.chain(self.blocked.values().cloned()).collect());
     }
+}
+
+/// Whether two paths lead to one file, as `../bot/plugins/x.wasm` and `plugins/x.wasm` may.
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// `path` from the root, so that it compares with what the watcher reports.

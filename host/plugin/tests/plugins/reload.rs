@@ -290,6 +290,17 @@ async fn tables_name_files_anywhere_and_set_the_order() {
 }
 
 #[tokio::test]
+async fn a_file_that_a_table_names_by_another_path_is_loaded_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("plugins");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("file.wasm"), naughty_build("AAA").await).unwrap();
+    let spec = PluginSpec::new("table", dir.path().join("plugins/../plugins/file.wasm"));
+    let fixture = Fixture::with(dir, folder, vec![spec]).await;
+    assert_eq!(fixture.names(), ["table"]);
+}
+
+#[tokio::test]
 async fn two_tables_of_one_name_are_refused() {
     let specs = vec![PluginSpec::new("a", "a.wasm"), PluginSpec::new("a", "b.wasm")];
     let started = Plugins::start(host(), PluginsConfig { specs, folder: None }).await;
