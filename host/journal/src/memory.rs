@@ -42,9 +42,9 @@ impl MemoryJournal {
     }
 
     fn read<T>(&self, read: impl FnOnce(&Fold, &Payloads) -> T) -> T {
-        let line = self.front.lock();
+        let fold = self.front.lock();
         let payloads = self.payloads.lock().unwrap_or_else(PoisonError::into_inner);
-        read(&line.fold, &payloads)
+        read(&fold, &payloads)
     }
 
     fn change_payloads(&self, change: impl FnOnce(&mut Payloads)) {
@@ -114,7 +114,7 @@ impl Journal for MemoryJournal {
     }
 
     fn stats(&self) -> JournalStats {
-        self.front.lock().fold.stats()
+        self.front.lock().stats()
     }
 
     fn pending_events(
@@ -189,7 +189,7 @@ impl Journal for MemoryJournal {
     }
 
     fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.front.lock().fold.dead.iter().map(|death| death.letter.clone()).collect()
+        self.front.lock().dead.iter().map(|death| death.letter.clone()).collect()
     }
 
     fn dead_letter(
@@ -217,11 +217,11 @@ impl Journal for MemoryJournal {
     }
 
     fn route(&self, conversation: &str) -> Option<Route> {
-        self.front.lock().fold.routes.get(conversation).cloned()
+        self.front.lock().routes.get(conversation).cloned()
     }
 
     fn counters(&self) -> Vec<Counter> {
-        self.front.lock().fold.counters.all()
+        self.front.lock().counters.all()
     }
 
     fn value(&self, bucket: &str, key: &str) -> JournalFuture<'_, Result<Option<Bytes>, JournalError>> {
@@ -230,10 +230,10 @@ impl Journal for MemoryJournal {
     }
 
     fn keys(&self, bucket: &str, after: Option<&str>, limit: usize) -> Vec<String> {
-        self.front.lock().fold.buckets.keys(bucket, after, limit)
+        self.front.lock().buckets.keys(bucket, after, limit)
     }
 
     fn bucket_bytes(&self, bucket: &str) -> usize {
-        self.front.lock().fold.buckets.bytes(bucket)
+        self.front.lock().buckets.bytes(bucket)
     }
 }
