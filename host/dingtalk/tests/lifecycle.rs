@@ -48,6 +48,31 @@ async fn the_next_socket_is_open_before_the_old_one_closes_and_late_acks_leave_o
     assert_eq!((stats.opened, stats.disconnects, stats.lost, stats.acks_lost), (2, 1, 0, 0));
 }
 
+/// Silence before the switch says nothing about a push that is under way.
+#[tokio::test]
+async fn a_socket_that_was_silent_for_long_is_still_read_after_the_switch() {
+    let mut settings = quick();
+    settings.drain_quiet = Duration::from_secs(2);
+    let mut gateway = Gateway::start().await;
+    let mut client = gateway.connect(settings.clone(), Subscriptions::bot_messages());
+    let mut old = gateway.accept().await;
+    old.send(bot("m1")).await;
+    client.push().await.ack.success();
+    assert_eq!(old.code().await.1, "m1");
+    tokio::time::sleep(settings.drain_quiet).await;
+    client.subscriptions.send_replace(Subscriptions { events: true, ..Subscriptions::bot_messages() });
+    let _new = gateway.accept().await;
+    client
+        .state(
+            "the switch",
+            |state| matches!(state, ConnectionState::Open { subscriptions, .. } if subscriptions.events),
+        )
+        .await;
+    old.send(bot("m2")).await;
+    client.push().await.ack.success();
+    assert_eq!(old.code().await.1, "m2");
+}
+
 #[tokio::test]
 async fn draining_ends_at_its_deadline_and_later_acks_are_counted() {
     let mut settings = quick();

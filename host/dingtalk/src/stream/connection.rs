@@ -82,7 +82,8 @@ pub(super) struct Connection {
 
 enum Mode {
     Serving,
-    Draining(Instant),
+    /// Until then at most; silence counts from `since` on, when the successor was open.
+    Draining { since: Instant, until: Instant },
     Stopping(Instant),
 }
 
@@ -146,7 +147,7 @@ impl Connection {
         while let Poll::Ready(command) = self.commands.poll_recv(cx) {
             match command {
                 Some(Command::Drain(until)) if matches!(self.mode, Mode::Serving) => {
-                    self.mode = Mode::Draining(until)
+                    self.mode = Mode::Draining { since: Instant::now(), until }
                 }
                 Some(Command::Drain(_)) => {}
                 Some(Command::Stop(until)) => self.mode = Mode::Stopping(until),
@@ -380,10 +381,10 @@ impl Connection {
             Mode::Stopping(_) if nothing_left => Some(now),
             Mode::Stopping(until) => Some(until),
             // The gateway may have chosen this socket for a push before it knew of the next one.
-            Mode::Draining(until) if nothing_left => {
-                Some(until.min(self.liveness.last_inbound() + settings.drain_quiet))
+            Mode::Draining { since, until } if nothing_left => {
+                Some(until.min(self.liveness.last_inbound().max(since) + settings.drain_quiet))
             }
-            Mode::Draining(until) => Some(until),
+            Mode::Draining { until, .. } => Some(until),
         };
         if leave_at.is_some_and(|at| at <= now) {
             return Err(End::Finished);
