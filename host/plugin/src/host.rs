@@ -30,7 +30,8 @@ pub struct HostConfig {
     pub cache_dir: Option<PathBuf>,
     /// Where instances live.
     pub allocator: Allocator,
-    /// How many calls may be under way at the same time, over all plugins; more wait for their turn.
+    /// How many calls may be under way at the same time, over all plugins; more wait for their turn. One plugin gets at
+    /// most three quarters of them.
     pub max_instances: u32,
     /// The largest component file that is compiled, in bytes.
     pub max_component: u64,
@@ -68,6 +69,8 @@ pub struct Host {
     pub(crate) ticker: Arc<Ticker>,
     /// One permit for each call under way: the pool of slots is sized by it.
     pub(crate) slots: Arc<Semaphore>,
+    /// How many of them one plugin may hold.
+    pub(crate) share: usize,
     pub(crate) compilers: Semaphore,
     pub(crate) max_component: u64,
     pub(crate) offload: Option<tokio::runtime::Handle>,
@@ -103,6 +106,7 @@ impl Host {
             linker,
             ticker: Arc::new(ticker),
             slots: Arc::new(Semaphore::new(slots as usize)),
+            share: (slots - slots / 4) as usize,
             compilers: Semaphore::new(COMPILERS),
             max_component: config.max_component,
             offload: config.offload,

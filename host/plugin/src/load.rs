@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::bindings::exports::belfry::bot::message_handler;
@@ -69,6 +70,7 @@ pub(crate) async fn prove(
         component,
         exports,
         health: Health::default(),
+        share: Arc::new(Semaphore::new(host.share)),
     });
     let started = Instant::now();
     build.try_out().await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
@@ -87,6 +87,8 @@ pub(crate) struct Build {
     pub(crate) component: InstancePre<State>,
     pub(crate) exports: Exports,
     pub(crate) health: Health,
+    /// The slots this build may hold at one time: not all, so that a plugin that only waits leaves some to others.
+    pub(crate) share: Arc<Semaphore>,
 }
 
 /// Where the handlers are among a component's exports.
@@ -142,7 +144,7 @@ impl Plugin {
     /// Calls `message-handler.on-message` in a fresh instance.
     ///
     /// The first milliseconds run on the calling thread, the rest of a long computation on the host's `offload`
-    /// runtime. Waits first if as many calls are under way as the host has slots. Dropping the future stops the guest.
+    /// runtime. Waits first if as many calls are under way as the host has slots, or of this plugin as three quarters of them. Dropping the future stops the guest.
     ///
     /// # Errors
     ///
@@ -282,7 +284,10 @@ impl Build {
         T: Send + 'static,
         F: Future<Output = Result<T, Stop>> + Send + 'static,
     {
-        let Ok(slot) = Arc::clone(&self.host.slots).acquire_owned().await else {
+        let (Ok(share), Ok(slot)) = (
+            Arc::clone(&self.share).acquire_owned().await,
+            Arc::clone(&self.host.slots).acquire_owned().await,
+        ) else {
             return Err(reason::stopping(&self.name));
         };
         let limits = self.limits();
@@ -291,7 +296,7 @@ impl Build {
         let job = Metered {
             call: Arc::clone(&call),
             ticker: Arc::clone(&self.host.ticker),
-            inner: Box::pin(in_slot(slot, inner)),
+            inner: Box::pin(in_slot([share, slot], inner)),
         };
         let heavy = self.health.average() > HEAVY;
         let run = drive(job, &call, self.host.offload.as_ref(), heavy);
@@ -306,7 +311,7 @@ impl Build {
     }
 }
 
-async fn in_slot<F: Future>(_slot: OwnedSemaphorePermit, inner: F) -> F::Output {
+async fn in_slot<F: Future>(_slot: [OwnedSemaphorePermit; 2], inner: F) -> F::Output {
     inner.await
 }
 

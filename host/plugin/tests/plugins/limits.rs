@@ -1,10 +1,11 @@
 //! Guests that want too much: each fails alone, with a reason that names the plugin and the key to raise.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use belfry_plugin_host::{LoadError, PluginSpec};
+use belfry_plugin_host::{Host, HostConfig, LoadError, PluginSpec};
 
-use crate::support::{ask, fail, host, load, naughty, spec};
+use crate::support::{ask, fail, host, load, naughty, say, spec};
 
 fn limited(change: impl FnOnce(&mut belfry_plugin_host::Limits)) -> PluginSpec {
     let mut spec = spec();
@@ -103,4 +104,21 @@ async fn ends_of_a_guest_are_told_apart() {
     assert!(reason.starts_with(&format!("{abort}\nit last wrote to stderr:\n")), "{reason}");
     assert!(reason.contains("out of milk"), "{reason}");
     assert_eq!(ask(&plugin, "say still here").await, "still here");
+}
+
+#[tokio::test]
+async fn a_plugin_that_only_waits_leaves_slots_to_others() {
+    let host = Host::new(HostConfig { max_instances: 4, ..HostConfig::default() }).unwrap();
+    let spec = limited(|limits| limits.deadline = Duration::from_secs(3_600));
+    let sleeper = host.load_bytes(spec, naughty().await.to_vec()).await.unwrap();
+    let other = host.load_bytes(PluginSpec::new("other", "x"), naughty().await.to_vec()).await.unwrap();
+    let mut sleepers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let sleeper = Arc::clone(&sleeper);
+        sleepers.spawn(async move { say(&sleeper, "sleep 3600000").await });
+    }
+    // On this one thread the sleepers begin first.
+    tokio::task::yield_now().await;
+    let answer = tokio::time::timeout(Duration::from_secs(60), ask(&other, "say hello")).await;
+    assert_eq!(answer.as_deref(), Ok("hello"));
 }
