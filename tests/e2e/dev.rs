@@ -80,6 +80,35 @@ async fn a_save_swaps_the_code_and_a_mistake_keeps_the_old() {
     assert!(status.success());
 }
 
+/// The first build takes longest: who saves again meanwhile gets the second text, too.
+#[tokio::test]
+async fn a_save_during_the_first_build_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = copy_of_echo(folder.path());
+    // Another test's component has the name echo in the same target folder.
+    let manifest = std::fs::read_to_string(plugin.join("Cargo.toml")).unwrap();
+    std::fs::write(plugin.join("Cargo.toml"), manifest.replace("name = \"echo\"", "name = \"first\""))
+        .unwrap();
+    let source = plugin.join("src/lib.rs");
+    let original = std::fs::read_to_string(&source).unwrap();
+    let mut chat = belfry()
+        .arg("dev")
+        .arg(&plugin)
+        .env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/dev-target"))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut notes = BufReader::new(chat.stderr.take().unwrap()).lines();
+    // From here on the compiler has the old text.
+    noted(&mut notes, "Compiling first").await;
+    std::fs::write(&source, original.replace("=> text,", "=> format!(\"again: {text}\"),")).unwrap();
+    noted(&mut notes, "chat with the bot").await;
+    noted(&mut notes, "building").await;
+    noted(&mut notes, "built first").await;
+    chat.kill().await.unwrap();
+}
+
 /// What is typed or pasted faster than it is answered is not lost, and the terminal is left as it was found.
 #[cfg(unix)]
 #[tokio::test]

@@ -34,6 +34,8 @@ impl Workshop {
         let source = source
             .canonicalize()
             .with_context(|| format!("open the plugin's folder {}", source.display()))?;
+        // Before the first build, which takes long enough for a person to save again.
+        let (saves, watcher) = watch(&source)?;
         let built = build(&source, &terminal).await?;
         let path = serving.join(format!("{}.wasm", built.name));
         put_in_place(&built.wasm, &path)?;
@@ -46,7 +48,6 @@ impl Workshop {
             config: std::collections::BTreeMap::new(),
             limits: Limits::default(),
         };
-        let (saves, watcher) = watch(&source)?;
         Ok(Self { source, plugin, terminal, saves, _watcher: watcher })
     }
 
