@@ -1,9 +1,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What happened to the messages of one app since the start. `Default` is all zero.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
+/// What happened to the messages of one app since the start.
+#[derive(Debug, Clone, Copy)]
+#[expect(dead_code, reason = "read by its Debug, for the log")]
+pub(crate) struct Counters {
     /// Messages taken into the journal.
     pub received: u64,
     /// Repeats of messages that were taken before.

@@ -61,19 +61,19 @@ impl Delivery {
 
     fn arrived(&self, attempts: u32) {
         self.app.counting.delivered.add();
-        debug!(app = self.app.name(), event = self.event.0, index = self.index, attempts, "a reply arrived");
+        debug!(app = self.app.name, event = self.event.0, index = self.index, attempts, "a reply arrived");
         self.app.record(Record::Delivered { event: self.event, index: self.index });
     }
 
     fn tell_retry(&self, attempts: u32, failure: &SendError, pause: Duration) {
         let (event, index) = (self.event.0, self.index);
-        warn!(app = self.app.name(), event, index, attempts, %failure, ?pause, "a reply will be sent again");
+        warn!(app = self.app.name, event, index, attempts, %failure, ?pause, "a reply will be sent again");
     }
 
     fn give_up(&self, attempts: u32, reason: &str) {
         self.app.counting.undelivered.add();
         let (event, index) = (self.event.0, self.index);
-        error!(app = self.app.name(), event, index, attempts, reason, "a reply did not arrive");
+        error!(app = self.app.name, event, index, attempts, reason, "a reply did not arrive");
         self.app.record(Record::Dead(DeadLetter {
             event: self.event,
             delivery: Some(self.index),
@@ -102,6 +102,8 @@ pub(crate) fn pauses(longest: Duration) -> impl Iterator<Item = Duration> {
         .with_jitter()
         .without_max_times()
         .build()
+        // The chance is added on top.
+        .map(move |pause| pause.min(longest))
 }
 
 #[cfg(test)]
@@ -124,7 +126,7 @@ mod tests {
         let pauses: Vec<Duration> = pauses(longest).take(50).collect();
         assert_eq!(pauses.len(), 50);
         assert!(
-            pauses.iter().all(|pause| *pause >= Duration::from_secs(1) && *pause <= 2 * longest),
+            pauses.iter().all(|pause| *pause >= Duration::from_secs(1) && *pause <= longest),
             "{pauses:?}"
         );
         assert!(pauses[49] >= longest);

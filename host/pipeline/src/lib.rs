@@ -9,7 +9,7 @@
 //! - `routing`: which plugins are asked about a message, in which order.
 //! - `reply`: what a plugin answered, as messages for the session webhook.
 //! - `delivery`: a reply on its way, with its retries and its own clock.
-//! - `counters`: what can be seen from outside.
+//! - `counters`: what became of the messages, told in the log at the end.
 
 mod admission;
 mod config;
@@ -18,9 +18,9 @@ mod delivery;
 mod lanes;
 mod message;
 mod path;
+mod pipeline;
 mod reply;
 mod routing;
 
 pub use config::{AppSettings, PipelineConfig, PipelineLimits};
-pub use counters::Counters;
-pub use path::{Left, Pipeline};
+pub use pipeline::{Left, Pipeline};

@@ -1,25 +1,24 @@
 //! The path of a message, from the push to the end of its replies.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use belfry_dingtalk::{
-    AckHandle, BotMessage, ConnectionState, OutMessage, Push, SessionWebhook, StreamClient, StreamStats,
-    Topic, WebhookClient, WebhookPolicy, redacted_raw,
+    AckHandle, BotMessage, OutMessage, Push, SessionWebhook, Topic, WebhookClient, WebhookPolicy,
+    redacted_raw,
 };
 use belfry_journal::{Appended, Completion, DeadLetter, Journal, JournalError, NewEvent, Position, Record};
 use belfry_plugin_host::{CallContext, CallError, Plugins, types};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
-    task::JoinHandle,
+    sync::{Semaphore, mpsc},
     time::{Instant, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    AppSettings, Counters, PipelineConfig, PipelineLimits,
+    AppSettings, PipelineConfig, PipelineLimits,
     admission::{Admission, Verdict},
     counters::Counting,
     delivery::{Delivery, pauses},
@@ -28,44 +27,15 @@ use crate::{
     routing::Router,
 };
 
-/// Of the grace of a shutdown this much is kept for closing the sockets.
-const FAREWELL: Duration = Duration::from_millis(500);
-
 /// No id of DingTalk's comes near this many bytes. Ids are remembered, so a message with a longer one is left out.
 const LONGEST_ID: usize = 1024;
 
-/// The running path of all apps. Dropping it closes the connections without a word; [`shutdown`](Self::shutdown) is
-/// the polite end.
-pub struct Pipeline {
-    apps: Vec<RunningApp>,
-    journal: Arc<dyn Journal>,
-    /// Every lane. Closing and waiting for it means: all that was taken is done.
-    tasks: TaskTracker,
-    /// Follow the plugins and the connections; ended with the pipeline.
-    watchers: Vec<JoinHandle<()>>,
-}
-
-/// What a shutdown could not finish in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left {
-    /// Events that were not handled.
-    pub events: usize,
-    /// Replies that did not arrive.
-    pub deliveries: usize,
-}
-
-struct RunningApp {
-    app: Arc<App>,
-    client: StreamClient,
-    source: JoinHandle<()>,
-}
-
 /// One app: everything that must not be shared with another.
 pub(crate) struct App {
-    name: String,
+    pub(crate) name: String,
     client_id: String,
-    admission: Admission,
-    router: Router,
+    pub(crate) admission: Admission,
+    pub(crate) router: Router,
     pub(crate) webhooks: WebhookClient,
     /// One permit for each reply that is being sent.
     pub(crate) sending: Semaphore,
@@ -101,88 +71,8 @@ struct Failure {
     error: CallError,
 }
 
-impl Pipeline {
-    /// Connects every app and runs until [`shutdown`](Self::shutdown). Needs a tokio runtime.
-    pub fn start(config: PipelineConfig, plugins: Arc<Plugins>, journal: Arc<dyn Journal>) -> Self {
-        let tasks = TaskTracker::new();
-        let mut watchers = Vec::new();
-        let apps = config
-            .apps
-            .iter()
-            .map(|settings| {
-                let app = Arc::new(App::new(settings, &config, plugins.clone(), journal.clone(), &tasks));
-                if app.admission.denies_all() {
-                    warn!(
-                        app = app.name,
-                        "allowed_users is empty: every message is refused; \"*\" lets everybody in"
-                    );
-                }
-                let wanted = app.router.subscriptions();
-                if wanted.is_empty() {
-                    info!(app = app.name, "no plugin handles messages: nothing is subscribed");
-                }
-                let (subscribe, subscriptions) = watch::channel(wanted);
-                let (client, pushes) = StreamClient::spawn(
-                    settings.dingtalk.clone(),
-                    config.transport.clone(),
-                    config.stream.clone(),
-                    subscriptions,
-                );
-                watchers.push(tokio::spawn(app.clone().follow_plugins(plugins.changed(), subscribe)));
-                watchers.push(tokio::spawn(tell_connection(app.name.clone(), client.state())));
-                let source = tokio::spawn(app.clone().take(pushes));
-                RunningApp { app, client, source }
-            })
-            .collect();
-        Self { apps, journal, tasks, watchers }
-    }
-
-    /// The connection of the app called `name`, to watch.
-    pub fn connection(&self, name: &str) -> Option<watch::Receiver<ConnectionState>> {
-        self.app(name).map(|running| running.client.state())
-    }
-
-    /// What the connection of the app called `name` did.
-    pub fn connection_stats(&self, name: &str) -> Option<StreamStats> {
-        self.app(name).map(|running| running.client.stats())
-    }
-
-    /// What became of the messages of the app called `name`.
-    pub fn counters(&self, name: &str) -> Option<Counters> {
-        self.app(name).map(|running| running.app.counting.read())
-    }
-
-    fn app(&self, name: &str) -> Option<&RunningApp> {
-        self.apps.iter().find(|running| running.app.name == name)
-    }
-
-    /// Takes nothing more, lets acks leave and closes the sockets; then lets handlers and replies finish, all within
-    /// `grace`. What is left after that is told, and ends with the runtime.
-    pub async fn shutdown(self, grace: Duration) -> Left {
-        let until = Instant::now() + grace;
-        let mut sources = Vec::new();
-        let mut clients = Vec::new();
-        // Acks that do not leave in time must not cost the close frame: without it the gateway would go on pushing.
-        let for_acks = grace.saturating_sub(FAREWELL.min(grace / 2));
-        for running in self.apps {
-            clients.push(tokio::spawn(running.client.stop(for_acks)));
-            sources.push(running.source);
-        }
-        for ending in clients.into_iter().chain(sources) {
-            let _ = timeout_at(until, ending).await;
-        }
-        self.tasks.close();
-        let _ = timeout_at(until, self.tasks.wait()).await;
-        for watcher in self.watchers {
-            watcher.abort();
-        }
-        let left = self.journal.stats();
-        Left { events: left.pending_events, deliveries: left.pending_deliveries }
-    }
-}
-
 impl App {
-    fn new(
+    pub(crate) fn new(
         settings: &AppSettings,
         config: &PipelineConfig,
         plugins: Arc<Plugins>,
@@ -208,7 +98,7 @@ impl App {
 
     /// Takes the pushes of the connection until it ends. The journal is written to for several at a time, and they
     /// leave it in the order in which they came.
-    async fn take(self: Arc<Self>, mut pushes: mpsc::Receiver<Push>) {
+    pub(crate) async fn take(self: Arc<Self>, mut pushes: mpsc::Receiver<Push>) {
         let mut appending = FuturesOrdered::new();
         let mut open = true;
         loop {
@@ -229,7 +119,7 @@ impl App {
 
     /// Reads a push and decides whether it goes on. What does not is acknowledged here, so that it never comes again.
     fn receive(self: &Arc<Self>, push: Push) -> Option<(AckHandle, Work, NewEvent)> {
-        if !matches!(push.topic, Topic::BotMessage | Topic::Delegate) {
+        if push.topic != Topic::BotMessage {
             push.ack.error(404, "no handler");
             return None;
         }
@@ -330,8 +220,8 @@ impl App {
         }
     }
 
-    /// Has the message handled, again and again while that fails for a while only, but not so long that it holds its
-    /// conversation back for more than `handle_within`.
+    /// Has the message handled, again and again while that fails for a while only. Tries after the first end at
+    /// `handle_within`, so that a failing handler does not hold its conversation back for longer.
     async fn handle(self: Arc<Self>, mut work: Work) {
         if let Some(answer) = work.answer.take() {
             self.complete(work, vec![OutMessage::text(answer)]);
@@ -339,8 +229,9 @@ impl App {
         }
         let until = Instant::now() + self.limits.handle_within;
         let mut pauses = pauses(self.limits.longest_pause);
+        let mut asked = self.ask_plugins(&work.message).await;
         loop {
-            let failure = match self.ask_plugins(&work.message).await {
+            let failure = match asked {
                 Ok(answer) => return self.answered(work, answer),
                 Err(failure) => failure,
             };
@@ -359,6 +250,10 @@ impl App {
             self.counting.retries.add();
             tokio::time::sleep(pause).await;
             Arc::make_mut(&mut work.message).attempt += 1;
+            asked = match timeout_at(until, self.ask_plugins(&work.message)).await {
+                Ok(asked) => asked,
+                Err(_) => return self.fail(&work, &failure),
+            };
         }
     }
 
@@ -451,22 +346,6 @@ impl App {
             error!(app = self.name, %problem, "the journal lost a change of state; the work may be repeated");
         }
     }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Keeps the subscriptions to what the plugins handle.
-    async fn follow_plugins(
-        self: Arc<Self>,
-        mut generations: watch::Receiver<u64>,
-        subscribe: watch::Sender<belfry_dingtalk::Subscriptions>,
-    ) {
-        while generations.changed().await.is_ok() {
-            let wanted = self.router.subscriptions();
-            subscribe.send_if_modified(|subscribed| std::mem::replace(subscribed, wanted) != wanted);
-        }
-    }
 }
 
 /// The name under which a repeat of a message would come. A redelivery has a new frame id, and the same message reaches
@@ -494,27 +373,6 @@ fn overlong_id(message: &BotMessage, frame: &str) -> Option<&'static str> {
 /// The key under which DingTalk can recognise a reply that is sent again. The same for every try of it.
 fn uuid(client_id: &str, message: &str, index: u32) -> String {
     format!("{client_id}-{message}-{index}")
-}
-
-/// Tells an operator what the connection does.
-async fn tell_connection(app: String, mut state: watch::Receiver<ConnectionState>) {
-    while state.changed().await.is_ok() {
-        let state = state.borrow_and_update().clone();
-        match state {
-            ConnectionState::Idle => info!(app, "no plugin handles messages: nothing is subscribed"),
-            ConnectionState::Connecting { attempt } => debug!(app, attempt, "connecting to DingTalk"),
-            ConnectionState::Open { endpoint, .. } => info!(app, endpoint, "connected to DingTalk"),
-            ConnectionState::Waiting { error, until } => {
-                let retry_in = until.saturating_duration_since(Instant::now());
-                warn!(app, %error, hint = error.hint(), ?retry_in, "not connected to DingTalk");
-            }
-            ConnectionState::Misconfigured { error, hint, until } => {
-                let retry_in = until.saturating_duration_since(Instant::now());
-                error!(app, %error, hint, ?retry_in, "DingTalk refuses the app");
-            }
-            ConnectionState::Stopped => info!(app, "disconnected from DingTalk"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,146 @@
+//! All apps, from the start to the polite end.
+
+use std::{sync::Arc, time::Duration};
+
+use belfry_dingtalk::{ConnectionState, StreamClient, Subscriptions};
+use belfry_journal::Journal;
+use belfry_plugin_host::Plugins;
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, error, info, warn};
+
+use crate::{PipelineConfig, path::App};
+
+/// Of the grace of a shutdown this much is kept for closing the sockets.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// The running path of all apps. Dropping it closes the connections without a word; [`shutdown`](Self::shutdown) is
+/// the polite end.
+pub struct Pipeline {
+    apps: Vec<RunningApp>,
+    journal: Arc<dyn Journal>,
+    /// Every lane. Closing and waiting for it means: all that was taken is done.
+    tasks: TaskTracker,
+    /// Follow the plugins and the connections; ended with the pipeline.
+    watchers: Vec<JoinHandle<()>>,
+}
+
+/// What a shutdown could not finish in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Events that were not handled.
+    pub events: usize,
+    /// Replies that did not arrive.
+    pub deliveries: usize,
+}
+
+struct RunningApp {
+    app: Arc<App>,
+    client: StreamClient,
+    source: JoinHandle<()>,
+}
+
+impl Pipeline {
+    /// Connects every app and runs until [`shutdown`](Self::shutdown). Needs a tokio runtime.
+    pub fn start(config: PipelineConfig, plugins: Arc<Plugins>, journal: Arc<dyn Journal>) -> Self {
+        let tasks = TaskTracker::new();
+        let mut watchers = Vec::new();
+        let apps = config
+            .apps
+            .iter()
+            .map(|settings| {
+                let app = Arc::new(App::new(settings, &config, plugins.clone(), journal.clone(), &tasks));
+                if app.admission.denies_all() {
+                    warn!(
+                        app = app.name,
+                        "allowed_users is empty: every message is refused; \"*\" lets everybody in"
+                    );
+                }
+                // Taken before the first look, so that no change between the two is missed.
+                let generations = plugins.changed();
+                let wanted = app.router.subscriptions();
+                if wanted.is_empty() {
+                    info!(app = app.name, "no plugin handles messages: nothing is subscribed");
+                }
+                let (subscribe, subscriptions) = watch::channel(wanted);
+                let (client, pushes) = StreamClient::spawn(
+                    settings.dingtalk.clone(),
+                    config.transport.clone(),
+                    config.stream.clone(),
+                    subscriptions,
+                );
+                watchers.push(tokio::spawn(follow_plugins(app.clone(), generations, subscribe)));
+                watchers.push(tokio::spawn(tell_connection(app.name.clone(), client.state())));
+                let source = tokio::spawn(app.clone().take(pushes));
+                RunningApp { app, client, source }
+            })
+            .collect();
+        Self { apps, journal, tasks, watchers }
+    }
+
+    /// Takes nothing more, lets acks leave and closes the sockets; then lets handlers and replies finish, all within
+    /// `grace`. What is left after that is told, and ends with the runtime.
+    pub async fn shutdown(self, grace: Duration) -> Left {
+        let until = Instant::now() + grace;
+        let mut sources = Vec::new();
+        let mut clients = Vec::new();
+        // Acks that do not leave in time must not cost the close frame: without it the gateway would go on pushing.
+        let for_acks = grace.saturating_sub(FAREWELL.min(grace / 2));
+        let mut apps = Vec::new();
+        for running in self.apps {
+            clients.push(tokio::spawn(running.client.stop(for_acks)));
+            sources.push(running.source);
+            apps.push(running.app);
+        }
+        for ending in clients.into_iter().chain(sources) {
+            let _ = timeout_at(until, ending).await;
+        }
+        self.tasks.close();
+        let _ = timeout_at(until, self.tasks.wait()).await;
+        for watcher in self.watchers {
+            watcher.abort();
+        }
+        for app in apps {
+            info!(app = app.name, counters = ?app.counting.read(), "what became of the messages");
+        }
+        let left = self.journal.stats();
+        Left { events: left.pending_events, deliveries: left.pending_deliveries }
+    }
+}
+
+/// Keeps the subscriptions of an app to what its plugins handle.
+async fn follow_plugins(
+    app: Arc<App>,
+    mut generations: watch::Receiver<u64>,
+    subscribe: watch::Sender<Subscriptions>,
+) {
+    while generations.changed().await.is_ok() {
+        let wanted = app.router.subscriptions();
+        subscribe.send_if_modified(|subscribed| std::mem::replace(subscribed, wanted) != wanted);
+    }
+}
+
+/// Tells an operator what the connection does.
+async fn tell_connection(app: String, mut state: watch::Receiver<ConnectionState>) {
+    while state.changed().await.is_ok() {
+        let state = state.borrow_and_update().clone();
+        match state {
+            ConnectionState::Idle => info!(app, "no plugin handles messages: nothing is subscribed"),
+            ConnectionState::Connecting { attempt } => debug!(app, attempt, "connecting to DingTalk"),
+            ConnectionState::Open { endpoint, .. } => info!(app, endpoint, "connected to DingTalk"),
+            ConnectionState::Waiting { error, until } => {
+                let retry_in = until.saturating_duration_since(Instant::now());
+                warn!(app, %error, hint = error.hint(), ?retry_in, "not connected to DingTalk");
+            }
+            ConnectionState::Misconfigured { error, hint, until } => {
+                let retry_in = until.saturating_duration_since(Instant::now());
+                error!(app, %error, hint, ?retry_in, "DingTalk refuses the app");
+            }
+            ConnectionState::Stopped => info!(app, "disconnected from DingTalk"),
+        }
+    }
+}
