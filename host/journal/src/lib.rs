@@ -10,11 +10,13 @@
 //!
 //! - [`Journal`]: what an engine does.
 //! - [`MemoryJournal`]: the engine for `belfry dev` and for tests. It forgets everything when the process ends.
+//! - [`DurableJournal`]: the engine for one host on one machine, in a folder on its disk.
 //! - [`NewEvent`], [`Appended`], [`Record`], [`Completion`], [`DeadLetter`], [`KeyValueWrite`], [`Route`], [`Counter`]:
 //!   what goes in.
 //! - [`StoredEvent`], [`StoredDelivery`], [`StoredDeadLetter`], [`TracedEvent`]: what comes out.
 
 mod dedupe;
+mod durable;
 mod fold;
 mod front;
 mod journal;
@@ -23,6 +25,7 @@ mod memory;
 mod record;
 mod tables;
 
+pub use durable::{Damage, DurableJournal, DurableSettings, OpenError};
 pub use journal::{Journal, JournalFuture};
 pub use limits::Limits;
 pub use memory::{MemoryJournal, MemoryLimits};

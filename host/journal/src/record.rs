@@ -276,12 +276,12 @@ pub enum JournalError {
         reason: String,
     },
     /// What is stored is not what was written.
-    #[error("{path} is damaged at event {position}: the next start sets the damaged files aside")]
+    #[error("{path} is damaged ({what}): the next start sets the damaged files aside")]
     Damaged {
         /// The journal.
         path: String,
-        /// The event.
-        position: u64,
+        /// What does not fit.
+        what: String,
     },
     /// The journal is being closed.
     #[error("the journal is closed")]

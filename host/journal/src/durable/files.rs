@@ -1,0 +1,167 @@
+//! The files of a durable journal: its folder, the lock, the mark, and setting aside what is damaged.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use super::OpenError;
+
+pub(super) const STORE: &str = "journal.sqlite";
+const LOG: &str = "journal.sqlite-wal";
+const LOCK: &str = "lock";
+const MARK: &str = "mark";
+
+/// The folder of a journal, held by this process alone while this lives.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
+        let unusable =
+            |error: io::Error| OpenError::Unusable { path: path.to_owned(), reason: explain(&error) };
+        if path.exists() && !path.is_dir() {
+            return Err(OpenError::NotAJournal { path: path.to_owned() });
+        }
+        fs::create_dir_all(path).map_err(unusable)?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join(LOCK))
+            .map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                let _ = lock.read_to_string(&mut pid);
+                return Err(OpenError::InUse { path: path.to_owned(), pid: pid.trim().parse().ok() });
+            }
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        let write_pid = |lock: &mut File| -> io::Result<()> {
+            lock.set_len(0)?;
+            lock.seek(SeekFrom::Start(0))?;
+            writeln!(lock, "{}", std::process::id())
+        };
+        write_pid(&mut lock).map_err(unusable)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub(super) fn store(&self) -> PathBuf {
+        self.path.join(STORE)
+    }
+
+    pub(super) fn mark(&self) -> Result<Mark, OpenError> {
+        Mark::open(&self.path.join(MARK))
+            .map_err(|error| OpenError::Unusable { path: self.path.clone(), reason: explain(&error) })
+    }
+
+    /// Moves the files into a folder named after the time, where nothing touches them any more.
+    pub(super) fn set_aside(&self) -> io::Result<PathBuf> {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let mut aside = self.path.join(format!("damaged-{}", stamp(now.as_secs())));
+        for n in 2..1000 {
+            if !aside.exists() {
+                break;
+            }
+            aside = self.path.join(format!("damaged-{}-{n}", stamp(now.as_secs())));
+        }
+        fs::create_dir(&aside)?;
+        for name in [STORE, LOG, MARK] {
+            let from = self.path.join(name);
+            if from.exists() {
+                fs::rename(&from, aside.join(name))?;
+            }
+        }
+        File::open(&self.path)?.sync_all()?;
+        Ok(aside)
+    }
+
+    /// A copy of what was set aside, to read what can be read: reading may change it.
+    pub(super) fn copy_to_salvage(&self, aside: &Path) -> io::Result<PathBuf> {
+        let folder = self.path.join("salvage");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder)?;
+        for name in [STORE, LOG] {
+            if aside.join(name).exists() {
+                fs::copy(aside.join(name), folder.join(name))?;
+            }
+        }
+        Ok(folder)
+    }
+}
+
+/// The last event that was acknowledged, beside the store. If the store knows less, it lost something: an engine whose
+/// log is damaged takes the damage for the end of the log.
+pub(super) struct Mark {
+    file: File,
+    pub(super) last: u64,
+}
+
+impl Mark {
+    fn open(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        // A mark that cannot be read says nothing: it is written without a sync, a power cut may tear it.
+        let last = bytes.first_chunk::<12>().and_then(|bytes| {
+            let (last, sum) = bytes.split_at(8);
+            (crc32fast::hash(last).to_le_bytes() == sum)
+                .then_some(last)?
+                .try_into()
+                .ok()
+                .map(u64::from_le_bytes)
+        });
+        Ok(Self { file, last: last.unwrap_or(0) })
+    }
+
+    /// Best effort: without it a loss may go unseen, with a wrong one nothing is lost.
+    pub(super) fn write(&mut self, last: u64) {
+        let mut bytes = last.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&crc32fast::hash(&last.to_le_bytes()).to_le_bytes());
+        if self.file.seek(SeekFrom::Start(0)).is_ok() && self.file.write_all(&bytes).is_ok() {
+            self.last = last;
+        }
+    }
+}
+
+/// An error of the system, with what to do about it.
+pub(super) fn explain(error: &io::Error) -> String {
+    let mend = match error.kind() {
+        io::ErrorKind::PermissionDenied => ": give the user who runs Belfry the right to write there",
+        io::ErrorKind::ReadOnlyFilesystem => ": put the journal on a disk that can be written",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": free some space",
+        io::ErrorKind::NotADirectory => ": a part of the path is a file",
+        _ => "",
+    };
+    format!("{error}{mend}")
+}
+
+/// `20261120T225947Z`, from seconds since 1970 (days to civil date after Howard Hinnant's `civil_from_days`).
+fn stamp(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_stamp_is_a_date() {
+        assert_eq!(super::stamp(0), "19700101T000000Z");
+        assert_eq!(super::stamp(1_709_164_799), "20240228T235959Z");
+        assert_eq!(super::stamp(1_709_164_800), "20240229T000000Z");
+    }
+}

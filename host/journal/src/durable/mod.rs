@@ -1,0 +1,309 @@
+//! The durable engine: SQLite behind one writer thread. `ENGINES.md` says why it is SQLite.
+
+mod files;
+mod open;
+mod salvage;
+mod store;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::Ordering,
+        mpsc::{Sender, channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+pub use self::open::{Damage, OpenError};
+use self::{
+    files::Folder,
+    store::{Store, StoreError},
+    writer::{Op, Retiring, Shared, Writer},
+};
+use crate::{
+    Appended, Counter, DeadLetter, Journal, JournalError, JournalFuture, JournalStats, Limits, NewEvent,
+    Position, Record, Route, StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent, fold::size,
+    front::Front,
+};
+
+/// How a [`DurableJournal`] works.
+#[derive(Debug, Clone, Copy)]
+pub struct DurableSettings {
+    /// Its bounds.
+    pub limits: Limits,
+    /// How long an append waits for others to share its sync. Those that come during a sync share the next in any case.
+    pub commit_window: Duration,
+    /// The longest that records stay unsynced when no append comes: what a power cut may undo. A process that is killed
+    /// loses only what was recorded in the last moment, within `commit_window` of an append.
+    pub idle_sync: Duration,
+    /// How long events that are over are kept for the trace.
+    pub keep_for: Duration,
+    /// What the journal may hold, in bytes, before the oldest of those go earlier. What is pending may hold more.
+    pub keep_bytes: u64,
+}
+
+impl Default for DurableSettings {
+    fn default() -> Self {
+        let limits =
+            Limits { pending: 100_000, pending_bytes: 512 << 20, dedupe_keys: 500_000, ..Limits::default() };
+        Self {
+            limits,
+            commit_window: Duration::from_millis(2),
+            idle_sync: Duration::from_secs(1),
+            keep_for: Duration::from_secs(7 * 24 * 60 * 60),
+            keep_bytes: 256 << 20,
+        }
+    }
+}
+
+/// A journal in a folder on a disk: an event appended has survived a power cut, a record a killed process.
+///
+/// One thread owns the files. Appends that arrive while it syncs, or within the commit window, share the next sync.
+/// Dropping the journal writes and syncs what is left, which blocks for that moment.
+pub struct DurableJournal {
+    front: Arc<Front>,
+    shared: Arc<Shared>,
+    /// Sent to while the front is locked, so that the writer sees changes in the order in which they were made.
+    ops: Sender<Op>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    path: PathBuf,
+    damage: Option<Damage>,
+    /// Released last.
+    _folder: Folder,
+}
+
+impl DurableJournal {
+    /// Opens the journal in the folder `path`, or begins one. Damaged files are set aside, and what can be read of them
+    /// is in the journal again: see [`damage`](Self::damage).
+    pub fn open(path: impl AsRef<Path>, settings: DurableSettings) -> Result<Self, OpenError> {
+        let path = path.as_ref().to_owned();
+        let folder = Folder::take(&path)?;
+        let opened = open::open(&folder, settings.limits)?;
+        let front = Arc::new(Front::new(opened.fold));
+        let shared = Arc::new(Shared::default());
+        let (ops, received) = channel();
+        let writer = Writer {
+            store: opened.store,
+            mark: opened.mark,
+            front: front.clone(),
+            shared: shared.clone(),
+            settings,
+            path: path.display().to_string(),
+            ops: received,
+            backlog: Default::default(),
+            unsynced: None,
+            broken: false,
+            retiring: Retiring::default(),
+        };
+        let writer = std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || writer.run())
+            .map_err(|error| OpenError::Unusable { path: path.clone(), reason: error.to_string() })?;
+        let writer = Mutex::new(Some(writer));
+        Ok(Self { front, shared, ops, writer, path, damage: opened.damage, _folder: folder })
+    }
+
+    /// What was found damaged when the journal was opened, and where it is kept.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
+    }
+
+    /// What keeps it from writing at present. Records written meanwhile are kept in memory until the disk takes them.
+    pub fn trouble(&self) -> Option<JournalError> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often it has waited for the disk since it was opened.
+    pub fn syncs(&self) -> u64 {
+        self.shared.syncs.load(Ordering::Relaxed)
+    }
+
+    async fn append_when_there_is_room(&self, event: NewEvent) -> Result<Appended, JournalError> {
+        let (answer, stored) = oneshot::channel();
+        let appended = self
+            .front
+            .enter(size(&event), |fold, now_ms| {
+                let (op, appended) = match fold.append(&event, now_ms) {
+                    Some(position) => {
+                        (Op::Append { position, at_ms: now_ms, event, answer }, Appended::New(position))
+                    }
+                    None => {
+                        let failures = self.shared.failures.load(Ordering::Relaxed);
+                        (Op::Repeat { failures, answer }, Appended::Duplicate)
+                    }
+                };
+                self.ops.send(op).map_err(|_| JournalError::Closed)?;
+                Ok(appended)
+            })
+            .await??;
+        stored.await.map_err(|_| JournalError::Closed)??;
+        Ok(appended)
+    }
+
+    /// Has the writer read, after everything that was sent to it before.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (answer, answered) = oneshot::channel();
+        let path = self.path.display().to_string();
+        let op = Op::Read(Box::new(move |store| {
+            let result = store.and_then(|store| {
+                read(store).map_err(|error| match error {
+                    StoreError::Damaged(what) => JournalError::Damaged { path, what },
+                    StoreError::Engine(error) => JournalError::Storage { path, reason: error.to_string() },
+                })
+            });
+            let _ = answer.send(result);
+        }));
+        self.ops.send(op).map_err(|_| JournalError::Closed)?;
+        answered.await.map_err(|_| JournalError::Closed)?
+    }
+}
+
+impl Drop for DurableJournal {
+    fn drop(&mut self) {
+        let _ = self.ops.send(Op::Close);
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Journal for DurableJournal {
+    fn append(&self, event: NewEvent) -> JournalFuture<'_, Result<Appended, JournalError>> {
+        Box::pin(self.append_when_there_is_room(event))
+    }
+
+    fn record(&self, record: Record) -> Result<(), JournalError> {
+        self.front.change(|fold, now_ms| {
+            let changes = fold.apply(record, now_ms)?;
+            if !changes.is_empty() {
+                self.ops.send(Op::Changes(changes)).map_err(|_| JournalError::Closed)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn is_full(&self) -> bool {
+        self.front.is_full()
+    }
+
+    fn stats(&self) -> JournalStats {
+        self.front.lock().stats()
+    }
+
+    fn pending_events(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> JournalFuture<'_, Result<Vec<StoredEvent>, JournalError>> {
+        Box::pin(async move {
+            let pending: Vec<_> = self.front.lock().pending_events(after).take(limit).collect();
+            self.read(move |store| {
+                let events =
+                    pending.into_iter().map(|(position, owed)| store.pending_event(position, owed.attempts));
+                events.filter_map(Result::transpose).collect()
+            })
+            .await
+        })
+    }
+
+    fn pending_deliveries(
+        &self,
+        after: Option<(Position, u32)>,
+        limit: usize,
+    ) -> JournalFuture<'_, Result<Vec<StoredDelivery>, JournalError>> {
+        Box::pin(async move {
+            let pending: Vec<_> = self.front.lock().pending_deliveries(after).take(limit).collect();
+            self.read(move |store| {
+                let deliveries = pending
+                    .into_iter()
+                    .map(|(event, index, owed)| store.pending_delivery(event, index, owed.attempts));
+                deliveries.filter_map(Result::transpose).collect()
+            })
+            .await
+        })
+    }
+
+    fn events(
+        &self,
+        before: Option<Position>,
+        limit: usize,
+    ) -> JournalFuture<'_, Result<Vec<TracedEvent>, JournalError>> {
+        Box::pin(async move {
+            let front = self.front.clone();
+            let before = before.map_or(u64::MAX, |before| before.0);
+            self.read(move |store| {
+                let positions = store.newest(before, limit)?;
+                let events = positions.into_iter().map(|position| {
+                    let state = front.lock().state_of(position);
+                    store.event(position, state)
+                });
+                events.filter_map(Result::transpose).collect()
+            })
+            .await
+        })
+    }
+
+    fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.front.lock().dead.iter().map(|death| death.letter.clone()).collect()
+    }
+
+    fn dead_letter(
+        &self,
+        event: Position,
+        delivery: Option<u32>,
+    ) -> JournalFuture<'_, Result<Option<StoredDeadLetter>, JournalError>> {
+        Box::pin(async move {
+            let Some(death) = self.front.lock().find_dead(event, delivery).cloned() else { return Ok(None) };
+            self.read(move |store| {
+                let state = crate::EventState::Dead;
+                let Some(TracedEvent { key, payload, private, .. }) = store.event(event, state)? else {
+                    return Ok(None);
+                };
+                let delivery = match delivery {
+                    Some(index) => store.delivery(event, index)?.map(|(payload, _)| payload),
+                    None => None,
+                };
+                let (letter, culprit, at_ms) = (death.letter, death.culprit, death.at_ms);
+                Ok(Some(StoredDeadLetter { letter, culprit, at_ms, key, payload, private, delivery }))
+            })
+            .await
+        })
+    }
+
+    fn route(&self, conversation: &str) -> Option<Route> {
+        self.front.lock().routes.get(conversation).cloned()
+    }
+
+    fn counters(&self) -> Vec<Counter> {
+        self.front.lock().counters.all()
+    }
+
+    fn value(&self, bucket: &str, key: &str) -> JournalFuture<'_, Result<Option<Bytes>, JournalError>> {
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        Box::pin(async move {
+            // What is not there needs no look at the disk.
+            if !self.front.lock().buckets.has(&bucket, &key) {
+                return Ok(None);
+            }
+            self.read(move |store| store.value(&bucket, &key)).await
+        })
+    }
+
+    fn keys(&self, bucket: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+        self.front.lock().buckets.keys(bucket, after, limit)
+    }
+
+    fn bucket_bytes(&self, bucket: &str) -> usize {
+        self.front.lock().buckets.bytes(bucket)
+    }
+}

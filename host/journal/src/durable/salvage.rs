@@ -1,0 +1,180 @@
+//! Reading what can be read of a damaged store.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Row};
+
+use super::store::{Store, StoreError, split};
+use crate::{Counter, EventState, KeyValueWrite, Position, Route, fold::Change};
+
+#[derive(Default)]
+pub(super) struct Salvaged {
+    pub(super) saved: usize,
+    pub(super) missing: usize,
+}
+
+/// Copies what is pending, dead or remembered into `new`, row by row: a row that cannot be read costs only itself, as
+/// far as the pages around it are sound. Errors are those of `new`; nothing about the damaged store stops it.
+pub(super) fn salvage(damaged: &Path, new: &mut Store) -> Result<Salvaged, StoreError> {
+    let mut salvaged = Salvaged::default();
+    let Ok(connection) = Connection::open(damaged) else { return Ok(salvaged) };
+    let _ = connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE");
+    let old = Store::to_read(connection);
+    let last = last(&old);
+    new.remember_last(last.cast_unsigned())?;
+
+    let open = by_number(
+        &old,
+        "SELECT position, attempts FROM open_event WHERE position >= ?1 ORDER BY position LIMIT ?2",
+        last,
+        |row| Ok((row.get(0)?, row.get::<_, u32>(1)?)),
+    );
+    for (position, attempts) in open {
+        let position = position_of(position);
+        count(&mut salvaged, copy_event(&old, new, position)?);
+        if new.has_event(position)? {
+            new.open_event(position, attempts)?;
+        }
+    }
+    let open = by_number(
+        &old,
+        "SELECT event, place, attempts FROM open_delivery WHERE event >= ?1 ORDER BY event LIMIT ?2",
+        last,
+        |row| Ok((row.get(0)?, (row.get::<_, u32>(1)?, row.get::<_, u32>(2)?))),
+    );
+    for (event, (index, attempts)) in open {
+        let event = position_of(event);
+        let copied = copy_event(&old, new, event)? && copy_delivery(&old, new, event, index)?;
+        count(&mut salvaged, copied);
+        if copied {
+            new.open_delivery(event, index, attempts)?;
+        }
+    }
+    for death in old.dead().unwrap_or_default() {
+        let (event, delivery) = (death.letter.event, death.letter.delivery);
+        let copied = copy_event(&old, new, event)?
+            && match delivery {
+                Some(index) => copy_delivery(&old, new, event, index)?,
+                None => true,
+            };
+        if copied {
+            new.add_dead(&death)?;
+        }
+    }
+    remembered(&old, new, last)?;
+    Ok(salvaged)
+}
+
+fn remembered(old: &Store, new: &mut Store, last: i64) -> Result<(), StoreError> {
+    let seen = by_number(
+        old,
+        "SELECT position, at, keys FROM seen WHERE position >= ?1 ORDER BY position LIMIT ?2",
+        last,
+        |row| Ok((row.get(0)?, (row.get::<_, i64>(1)?, row.get::<_, String>(2)?))),
+    );
+    for (position, (at, keys)) in seen {
+        if split(&keys).is_some() {
+            new.keep_seen(position_of(position), at.cast_unsigned(), &keys)?;
+        }
+    }
+    for change in scan(old, "SELECT conversation, address, expires FROM route", |row| {
+        Ok(Change::RouteSet(Route {
+            conversation: row.get(0)?,
+            address: row.get::<_, Vec<u8>>(1)?.into(),
+            expires_at_ms: row.get::<_, i64>(2)?.cast_unsigned(),
+        }))
+    }) {
+        new.apply(&change)?;
+    }
+    for KeyValueWrite { bucket, key, .. } in scan(old, "SELECT bucket, key FROM value", |row| {
+        Ok(KeyValueWrite { bucket: row.get(0)?, key: row.get(1)?, value: None })
+    }) {
+        if let Ok(Some(value)) = old.value(&bucket, &key) {
+            new.apply(&Change::ValueSet { bucket, key, value })?;
+        }
+    }
+    for change in scan(old, "SELECT month, name, total FROM counter", |row| {
+        let total = row.get::<_, i64>(2)?.cast_unsigned();
+        Ok(Change::CounterSet(Counter { month: row.get(0)?, name: row.get(1)?, total }))
+    }) {
+        new.apply(&change)?;
+    }
+    Ok(())
+}
+
+fn count(salvaged: &mut Salvaged, copied: bool) {
+    if copied {
+        salvaged.saved += 1;
+    } else {
+        salvaged.missing += 1;
+    }
+}
+
+fn copy_event(old: &Store, new: &Store, position: Position) -> Result<bool, StoreError> {
+    let Ok(Some(event)) = old.event(position, EventState::Pending) else { return Ok(false) };
+    new.keep_event(position, event.appended_at_ms, &event.key, &event.payload, &event.private)?;
+    Ok(true)
+}
+
+fn copy_delivery(old: &Store, new: &Store, event: Position, index: u32) -> Result<bool, StoreError> {
+    let Ok(Some((payload, at_ms))) = old.delivery(event, index) else { return Ok(false) };
+    new.keep_delivery(event, index, at_ms, &payload)?;
+    Ok(true)
+}
+
+fn position_of(number: i64) -> Position {
+    Position(number.cast_unsigned())
+}
+
+/// The highest position that anything readable speaks of.
+fn last(old: &Store) -> i64 {
+    let queries = [
+        "SELECT value FROM meta WHERE name = 'last'",
+        "SELECT max(position) FROM event",
+        "SELECT max(position) FROM open_event",
+        "SELECT max(position) FROM seen",
+    ];
+    let read =
+        |query: &str| old.connection.query_row(query, [], |row| row.get::<_, Option<i64>>(0)).ok().flatten();
+    queries.into_iter().filter_map(read).max().unwrap_or(0)
+}
+
+fn scan<T>(old: &Store, query: &str, take: impl Fn(&Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
+    let Ok(mut statement) = old.connection.prepare(query) else { return Vec::new() };
+    let Ok(rows) = statement.query_map([], take) else { return Vec::new() };
+    rows.map_while(Result::ok).collect()
+}
+
+/// All rows that can be read of a table whose first column is a number up to `last`: behind a damaged page it goes on.
+fn by_number<T>(
+    old: &Store,
+    query: &str,
+    last: i64,
+    take: impl Fn(&Row<'_>) -> rusqlite::Result<(i64, T)>,
+) -> Vec<(i64, T)> {
+    let mut all: Vec<(i64, T)> = Vec::new();
+    let Ok(mut statement) = old.connection.prepare(query) else { return all };
+    let (mut from, mut failures) = (0i64, 0u32);
+    while from <= last {
+        let Ok(rows) = statement.query_map((from, -1i64), &take) else { return all };
+        let (before, mut whole) = (all.len(), true);
+        for row in rows {
+            match row {
+                Ok(row) => all.push(row),
+                Err(_) => {
+                    whole = false;
+                    break;
+                }
+            }
+        }
+        if whole {
+            break;
+        }
+        failures = if all.len() > before { 0 } else { failures.saturating_add(1) };
+        // Small steps first; when nothing comes for long, larger ones, so that it ends.
+        let step = 1i64 << (failures / 1000).min(40);
+        let reached = all.last().map_or(from, |(number, _)| from.max(*number));
+        from = if all.len() > before { reached.saturating_add(1) } else { from.saturating_add(step) };
+    }
+    all
+}

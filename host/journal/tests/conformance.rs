@@ -1,0 +1,332 @@
+//! What a journal promises, shown on every engine.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking"
+)]
+
+use std::{pin::pin, sync::Arc, task::Poll};
+
+use belfry_journal::{
+    Appended, Completion, Counter, Culprit, DeadLetter, DurableJournal, DurableSettings, EventState, Journal,
+    JournalError, JournalStats, KeyValueWrite, Limits, MemoryJournal, NewEvent, Position, Record, Route,
+};
+
+/// Runs a test on every engine, each with an empty journal.
+async fn on_each(limits: Limits, test: impl AsyncFn(Arc<dyn Journal>)) {
+    test(Arc::new(MemoryJournal::new(limits))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = DurableSettings { limits, ..DurableSettings::default() };
+    test(Arc::new(DurableJournal::open(folder.path(), settings).unwrap())).await;
+}
+
+fn event(id: &str, bytes: usize) -> NewEvent {
+    NewEvent {
+        key: "cid".into(),
+        dedupe: vec![id.into()],
+        payload: vec![0; bytes].into(),
+        private: Vec::new().into(),
+    }
+}
+
+async fn append(journal: &Arc<dyn Journal>, id: &str) -> Appended {
+    journal.append(event(id, 10)).await.unwrap()
+}
+
+async fn position(journal: &Arc<dyn Journal>, id: &str) -> Position {
+    let Appended::New(position) = append(journal, id).await else { panic!("{id} is new") };
+    position
+}
+
+fn completion(event: Position, deliveries: usize) -> Completion {
+    Completion { event, deliveries: vec![vec![0; 5].into(); deliveries] }
+}
+
+fn done(event: Position, deliveries: usize) -> Record {
+    Record::Done(completion(event, deliveries))
+}
+
+fn letter(event: Position, delivery: Option<u32>) -> DeadLetter {
+    DeadLetter { event, delivery, reason: "it is broken".into(), attempts: 3 }
+}
+
+fn write(key: &str, value: Option<&'static str>) -> KeyValueWrite {
+    KeyValueWrite { bucket: "todo".into(), key: key.into(), value: value.map(Into::into) }
+}
+
+#[tokio::test]
+async fn a_repeat_is_known_while_handled_and_after() {
+    on_each(Limits::default(), async |journal| {
+        let event = position(&journal, "a").await;
+        assert_eq!(append(&journal, "a").await, Appended::Duplicate);
+        journal.record(done(event, 0)).unwrap();
+        assert_eq!(append(&journal, "a").await, Appended::Duplicate);
+        assert_eq!(journal.stats(), JournalStats::default());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn records_are_idempotent() {
+    on_each(Limits::default(), async |journal| {
+        let event = position(&journal, "a").await;
+        for _ in 0..2 {
+            journal.record(done(event, 2)).unwrap();
+            assert_eq!(journal.stats().pending_deliveries, 2);
+            assert_eq!(journal.stats().pending_bytes, 10);
+        }
+        for _ in 0..2 {
+            journal.record(Record::Delivered { event, index: 0 }).unwrap();
+            assert_eq!(journal.stats().pending_deliveries, 1);
+        }
+        journal.record(Record::Delivered { event, index: 7 }).unwrap();
+        for _ in 0..2 {
+            journal.record(Record::Dead(letter(event, Some(1)))).unwrap();
+        }
+        journal.record(done(event, 2)).unwrap();
+        assert_eq!(journal.stats(), JournalStats { dead_letters: 1, ..JournalStats::default() });
+        assert_eq!(journal.dead_letters(), [letter(event, Some(1))]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn at_the_bound_appends_wait_in_order() {
+    on_each(Limits { pending: 2, ..Limits::default() }, async |journal| {
+        let (first, second) = (position(&journal, "a").await, position(&journal, "b").await);
+        assert!(journal.is_full());
+
+        let mut third = pin!(journal.append(event("c", 10)));
+        let mut fourth = pin!(journal.append(event("d", 10)));
+        assert!(poll_once(third.as_mut()).await.is_pending());
+        assert!(poll_once(fourth.as_mut()).await.is_pending());
+
+        journal.record(done(first, 0)).unwrap();
+        assert!(poll_once(fourth.as_mut()).await.is_pending(), "the later one must not overtake");
+        let third = third.await.unwrap();
+        journal.record(done(second, 0)).unwrap();
+        let fourth = fourth.await.unwrap();
+        let (Appended::New(third), Appended::New(fourth)) = (third, fourth) else { panic!("new") };
+        assert!(first < second && second < third && third < fourth);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_append_given_up_while_waiting_leaves_no_trace() {
+    on_each(Limits { pending: 1, ..Limits::default() }, async |journal| {
+        let first = position(&journal, "a").await;
+        {
+            let mut given_up = pin!(journal.append(event("b", 10)));
+            assert!(poll_once(given_up.as_mut()).await.is_pending());
+        }
+        journal.record(done(first, 0)).unwrap();
+        assert!(!journal.is_full());
+        assert!(matches!(append(&journal, "b").await, Appended::New(_)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bytes_are_bounded_too() {
+    on_each(Limits { pending_bytes: 100, ..Limits::default() }, async |journal| {
+        let error = journal.append(event("huge", 101)).await.unwrap_err();
+        assert!(matches!(error, JournalError::TooLarge { size: 101, limit: 100 }));
+        journal.append(event("a", 60)).await.unwrap();
+        let mut waits = pin!(journal.append(event("b", 60)));
+        assert!(poll_once(waits.as_mut()).await.is_pending());
+        assert_eq!(journal.stats().pending_events, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_small_append_does_not_overtake_a_large_one() {
+    on_each(Limits { pending_bytes: 100, ..Limits::default() }, async |journal| {
+        let (first, second) = (position(&journal, "a").await, position(&journal, "b").await);
+        let Appended::New(third) = journal.append(event("c", 75)).await.unwrap() else { panic!("new") };
+        let mut large = pin!(journal.append(event("large", 60)));
+        let mut small = pin!(journal.append(event("small", 15)));
+        assert!(poll_once(large.as_mut()).await.is_pending());
+        assert!(poll_once(small.as_mut()).await.is_pending());
+        // From here on there is room for the small one, but the large one came first.
+        journal.record(done(first, 0)).unwrap();
+        assert!(poll_once(large.as_mut()).await.is_pending());
+        journal.record(done(second, 0)).unwrap();
+        assert!(poll_once(small.as_mut()).await.is_pending());
+        journal.record(done(third, 0)).unwrap();
+        let (large, small) = (large.await.unwrap(), small.await.unwrap());
+        let (Appended::New(large), Appended::New(small)) = (large, small) else { panic!("new") };
+        assert!(large < small);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_bounded() {
+    on_each(Limits { dead_letters: 3, ..Limits::default() }, async |journal| {
+        for n in 0..10 {
+            let event = position(&journal, &n.to_string()).await;
+            let letter = DeadLetter { event, delivery: None, reason: n.to_string(), attempts: 1 };
+            journal.record(Record::Dead(letter)).unwrap();
+        }
+        let reasons: Vec<String> = journal.dead_letters().into_iter().map(|letter| letter.reason).collect();
+        assert_eq!(reasons, ["7", "8", "9"]);
+        assert_eq!(journal.stats().pending_events, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_pending_can_be_read_in_pages() {
+    on_each(Limits::default(), async |journal| {
+        let mut all = Vec::new();
+        for n in 0..7 {
+            all.push(position(&journal, &n.to_string()).await);
+        }
+        journal.record(Record::Attempt { event: all[2], delivery: None, attempt: 2 }).unwrap();
+        journal.record(Record::Attempt { event: all[2], delivery: None, attempt: 1 }).unwrap();
+        journal.record(done(all[0], 2)).unwrap();
+        journal.record(done(all[3], 1)).unwrap();
+        journal.record(Record::Attempt { event: all[3], delivery: Some(0), attempt: 4 }).unwrap();
+
+        let first = journal.pending_events(None, 3).await.unwrap();
+        let seen: Vec<_> = first.iter().map(|event| (event.position, event.attempts)).collect();
+        assert_eq!(seen, [(all[1], 0), (all[2], 2), (all[4], 0)]);
+        assert_eq!((first[0].key.as_str(), first[0].payload.len()), ("cid", 10));
+        let rest = journal.pending_events(Some(all[4]), 3).await.unwrap();
+        assert_eq!(rest.iter().map(|event| event.position).collect::<Vec<_>>(), [all[5], all[6]]);
+
+        let first = journal.pending_deliveries(None, 1).await.unwrap();
+        assert_eq!((first[0].event, first[0].index, first[0].payload.len()), (all[0], 0, 5));
+        assert!(first[0].created_at_ms > 1_700_000_000_000);
+        let rest = journal.pending_deliveries(Some((all[0], 0)), 9).await.unwrap();
+        let seen: Vec<_> =
+            rest.iter().map(|delivery| (delivery.event, delivery.index, delivery.attempts)).collect();
+        assert_eq!(seen, [(all[0], 1, 0), (all[3], 0, 4)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn dead_letters_keep_what_they_are_about_and_can_be_tried_again() {
+    on_each(Limits::default(), async |journal| {
+        let (failed, sent) = (position(&journal, "a").await, position(&journal, "b").await);
+        let culprit = Culprit { plugin: "todo".into(), generation: 7 };
+        journal.record(Record::DeadIn(letter(failed, None), culprit.clone())).unwrap();
+        journal.record(done(sent, 2)).unwrap();
+        journal.record(Record::Dead(letter(sent, Some(1)))).unwrap();
+
+        let stored = journal.dead_letter(failed, None).await.unwrap().unwrap();
+        assert_eq!((stored.letter, stored.culprit), (letter(failed, None), Some(culprit)));
+        assert_eq!((stored.payload.len(), stored.delivery), (10, None));
+        let stored = journal.dead_letter(sent, Some(1)).await.unwrap().unwrap();
+        assert_eq!(stored.delivery.unwrap().len(), 5);
+        assert_eq!(journal.dead_letter(sent, None).await.unwrap(), None);
+
+        journal.record(Record::Retry { event: failed, delivery: None }).unwrap();
+        journal.record(Record::Retry { event: sent, delivery: Some(1) }).unwrap();
+        journal.record(Record::Retry { event: Position(99), delivery: None }).unwrap();
+        let expected =
+            JournalStats { pending_events: 1, pending_deliveries: 2, pending_bytes: 20, dead_letters: 0 };
+        assert_eq!(journal.stats(), expected);
+        assert_eq!(journal.pending_events(None, 9).await.unwrap()[0].position, failed);
+
+        journal.record(Record::Dead(letter(failed, None))).unwrap();
+        for _ in 0..2 {
+            journal.record(Record::Drop { event: failed, delivery: None }).unwrap();
+        }
+        assert_eq!(journal.dead_letters(), []);
+        assert_eq!(append(&journal, "a").await, Appended::Duplicate);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_trace_tells_what_an_event_is_at() {
+    on_each(Limits::default(), async |journal| {
+        let (pending, handled) = (position(&journal, "a").await, position(&journal, "b").await);
+        let dead = position(&journal, "c").await;
+        journal.record(done(handled, 2)).unwrap();
+        journal.record(Record::Dead(letter(dead, None))).unwrap();
+        let seen: Vec<_> = journal
+            .events(None, 9)
+            .await
+            .unwrap()
+            .iter()
+            .map(|event| (event.position, event.state))
+            .collect();
+        let expected =
+            [(dead, EventState::Dead), (handled, EventState::Delivering(2)), (pending, EventState::Pending)];
+        assert_eq!(seen, expected);
+        assert_eq!(journal.events(Some(dead), 1).await.unwrap()[0].position, handled);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn key_values_are_written_with_the_completion_or_not_at_all() {
+    on_each(Limits { bucket_bytes: 200, ..Limits::default() }, async |journal| {
+        let event = position(&journal, "a").await;
+        let writes = vec![write("one", Some("1")), write("two", Some("2")), write("one", None)];
+        journal.record(Record::DoneWriting(completion(event, 1), writes)).unwrap();
+        assert_eq!(journal.keys("todo", None, 9), ["two"]);
+        assert_eq!(journal.value("todo", "two").await.unwrap().unwrap(), "2");
+        assert_eq!(journal.value("todo", "one").await.unwrap(), None);
+        assert_eq!(journal.value("other", "two").await.unwrap(), None);
+        assert_eq!(journal.bucket_bytes("todo"), 64 + 4);
+
+        // A repeated record writes nothing again.
+        journal.record(Record::Write(write("two", Some("22")))).unwrap();
+        journal.record(Record::DoneWriting(completion(event, 1), vec![write("two", Some("2"))])).unwrap();
+        assert_eq!(journal.value("todo", "two").await.unwrap().unwrap(), "22");
+
+        let event = position(&journal, "b").await;
+        let writes = vec![write("three", Some("3")), write("four", Some("4"))];
+        let error = journal.record(Record::DoneWriting(completion(event, 1), writes)).unwrap_err();
+        assert!(matches!(error, JournalError::BucketFull { limit: 200, .. }), "{error}");
+        assert_eq!(journal.keys("todo", None, 9), ["two"]);
+        assert_eq!(journal.stats().pending_events, 1, "nothing of the record is applied");
+        let writes = vec![write("three", Some("3")), write("two", None), write("four", Some("4"))];
+        journal.record(Record::DoneWriting(completion(event, 0), writes)).unwrap();
+        assert_eq!(journal.keys("todo", None, 1), ["four"]);
+        assert_eq!(journal.keys("todo", Some("four"), 9), ["three"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn routes_keep_the_newest_expiry_within_their_bound() {
+    on_each(Limits { routes: 2, ..Limits::default() }, async |journal| {
+        let route = |conversation: &str, expires_at_ms| Route {
+            conversation: conversation.into(),
+            address: format!("{conversation}{expires_at_ms}").into(),
+            expires_at_ms,
+        };
+        for (conversation, expires) in [("a", 20), ("a", 10), ("b", 5), ("c", 30)] {
+            journal.record(Record::Route(route(conversation, expires))).unwrap();
+        }
+        assert_eq!(journal.route("a"), Some(route("a", 20)));
+        assert_eq!(journal.route("b"), None, "it expires first");
+        assert_eq!(journal.route("c"), Some(route("c", 30)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn counters_only_grow() {
+    on_each(Limits { counters: 2, ..Limits::default() }, async |journal| {
+        let counter = |month, total| Counter { month, name: "calls".into(), total };
+        for (month, total) in [(202609, 9), (202610, 2), (202610, 1), (202611, 5)] {
+            journal.record(Record::Count(counter(month, total))).unwrap();
+        }
+        assert_eq!(journal.counters(), [counter(202610, 2), counter(202611, 5)]);
+    })
+    .await;
+}
+
+/// Polls once.
+async fn poll_once<F: Future + ?Sized>(mut future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+}
