@@ -196,21 +196,13 @@ fn load_open(store: &Store, fold: &mut Fold, problems: &mut Vec<String>) -> Resu
         let position = Position(row.get::<_, i64>(0)?.cast_unsigned());
         let attempts = row.get(1)?;
         digest ^= scramble(position, None);
-        let key = row.get_ref(2)?.as_bytes_or_null();
-        let (payload, private) = (row.get_ref(3)?.as_blob_or_null(), row.get_ref(4)?.as_blob_or_null());
-        let expected: Option<u32> = row.get(5)?;
-        match (key, payload, private) {
-            (Ok(Some(key)), Ok(Some(payload)), Ok(Some(private)))
-                if Some(crc(&[key, payload, private])) == expected =>
-            {
-                fold.add_event(position, Owed { bytes: payload.len() + private.len(), attempts });
-            }
-            (Ok(None), ..) => problems.push(format!("event {} is missing", position.0)),
-            _ => problems.push(format!("event {} does not match its checksum", position.0)),
+        match event_bytes(row, 2)? {
+            Some(bytes) => fold.add_event(position, Owed { bytes, attempts }),
+            None => problems.push(format!("event {} is missing or does not match its checksum", position.0)),
         }
     }
     let mut statement = store.connection.prepare(
-        "SELECT o.event, o.place, o.attempts, d.payload, d.crc, e.position
+        "SELECT o.event, o.place, o.attempts, d.payload, d.crc, e.key, e.payload, e.private, e.crc
          FROM open_delivery o LEFT JOIN delivery d ON d.event = o.event AND d.place = o.place
          LEFT JOIN event e ON e.position = o.event ORDER BY o.event, o.place",
     )?;
@@ -218,16 +210,27 @@ fn load_open(store: &Store, fold: &mut Fold, problems: &mut Vec<String>) -> Resu
     while let Some(row) = rows.next()? {
         let (event, index) = (Position(row.get::<_, i64>(0)?.cast_unsigned()), row.get(1)?);
         digest ^= scramble(event, Some(index));
-        let payload = row.get_ref(3)?.as_blob_or_null();
-        let (expected, there): (Option<u32>, Option<i64>) = (row.get(4)?, row.get(5)?);
-        match payload {
-            Ok(Some(payload)) if Some(crc(&[payload])) == expected && there.is_some() => {
+        let expected: Option<u32> = row.get(4)?;
+        match row.get_ref(3)?.as_blob_or_null() {
+            Ok(Some(payload)) if Some(crc(&[payload])) == expected && event_bytes(row, 5)?.is_some() => {
                 fold.add_delivery(event, index, Owed { bytes: payload.len(), attempts: row.get(2)? });
             }
             _ => problems.push(format!("delivery {index} of event {} is missing or damaged", event.0)),
         }
     }
     Ok(digest)
+}
+
+/// What counts of an event against the bounds, if it is there and sound: key, payload, private part and checksum stand
+/// in the columns from `first` on.
+fn event_bytes(row: &rusqlite::Row<'_>, first: usize) -> Result<Option<usize>, StoreError> {
+    let (key, payload) = (row.get_ref(first)?.as_bytes_or_null(), row.get_ref(first + 1)?.as_blob_or_null());
+    let (private, expected) =
+        (row.get_ref(first + 2)?.as_blob_or_null(), row.get::<_, Option<u32>>(first + 3)?);
+    let (Ok(Some(key)), Ok(Some(payload)), Ok(Some(private))) = (key, payload, private) else {
+        return Ok(None);
+    };
+    Ok((Some(crc(&[key, payload, private])) == expected).then_some(payload.len() + private.len()))
 }
 
 fn load_rest(store: &Store, fold: &mut Fold) -> Result<(), StoreError> {

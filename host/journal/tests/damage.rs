@@ -1,0 +1,176 @@
+//! A journal whose files are cut off or changed: found, told, set aside, and what can be read is saved.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking"
+)]
+
+use std::{fs, path::Path};
+
+use belfry_journal::{
+    Appended, Completion, DurableJournal, DurableSettings, Journal, NewEvent, Position, Record,
+};
+
+const EVENTS: u64 = 200;
+
+/// A journal of 200 pending events with a delivery each for 20 more, as a killed process leaves it (with its log) or
+/// as a closed one does.
+async fn journal(folder: &Path, killed: bool) {
+    let whole = folder.join("whole");
+    let journal = DurableJournal::open(&whole, DurableSettings::default()).unwrap();
+    let appends = (0..EVENTS + 20).map(|n| {
+        journal.append(NewEvent {
+            key: "k".into(),
+            dedupe: vec![n.to_string()],
+            payload: payload(n).into(),
+            private: "private".into(),
+        })
+    });
+    let appended = futures_util::future::join_all(appends).await;
+    for (n, appended) in appended.into_iter().enumerate() {
+        let Appended::New(event) = appended.unwrap() else { panic!("new") };
+        if n as u64 >= EVENTS {
+            journal.record(Record::Done(Completion { event, deliveries: vec!["reply".into()] })).unwrap();
+        }
+    }
+    // A question is answered when everything before it is written.
+    journal.pending_deliveries(None, 1).await.unwrap();
+    if killed {
+        copy(&whole, &folder.join("copy"));
+    } else {
+        drop(journal);
+        copy(&whole, &folder.join("copy"));
+    }
+}
+
+fn payload(n: u64) -> Vec<u8> {
+    format!("payload {n} ").repeat(100).into_bytes()
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Opens a damaged journal: either everything is there, or the damage is told and nothing that is there is false.
+async fn check(path: &Path, what: &str) -> bool {
+    let journal = match DurableJournal::open(path, DurableSettings::default()) {
+        Ok(journal) => journal,
+        // A changed header may look like another program's or a newer file: refused, and left alone.
+        Err(error) => {
+            let text = error.to_string();
+            assert!(
+                text.contains("is not a Belfry journal") || text.contains("has format"),
+                "{what}: {text}"
+            );
+            return true;
+        }
+    };
+    let events = journal.pending_events(None, 1000).await.unwrap();
+    let deliveries = journal.pending_deliveries(None, 1000).await.unwrap();
+    for event in &events {
+        assert_eq!(event.payload, payload(event.position.0 - 1), "{what}");
+        assert_eq!((event.key.as_str(), &event.private[..]), ("k", &b"private"[..]), "{what}");
+    }
+    for delivery in &deliveries {
+        assert_eq!(&delivery.payload[..], b"reply", "{what}");
+    }
+    assert!(events.windows(2).all(|pair| pair[0].position < pair[1].position));
+    let damaged = match journal.damage() {
+        Some(damage) => {
+            assert!(
+                damage.set_aside.join("journal.sqlite").exists() || what.contains("removed"),
+                "{what}: {damage}"
+            );
+            true
+        }
+        None => {
+            // Marks at the end of the log may be gone: then work is repeated. Events may not.
+            assert!(events.len() + deliveries.len() >= EVENTS as usize + 20, "{what}: a loss went unseen");
+            false
+        }
+    };
+    let appended = journal
+        .append(NewEvent { key: "k".into(), dedupe: vec![], payload: "new".into(), private: "".into() })
+        .await
+        .unwrap();
+    assert!(matches!(appended, Appended::New(Position(position)) if position > EVENTS + 20), "{what}");
+    damaged
+}
+
+#[tokio::test]
+async fn flipped_bits_are_found() {
+    for killed in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        journal(folder.path(), killed).await;
+        let work = folder.path().join("work");
+        let mut found = 0;
+        let seed: u64 = std::env::var("BELFRY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4711);
+        println!("BELFRY_SEED={seed}");
+        let mut random = seed;
+        for round in 0..150 {
+            copy(&folder.path().join("copy"), &work);
+            let name = if killed { "journal.sqlite-wal" } else { "journal.sqlite" };
+            let mut bytes = fs::read(work.join(name)).unwrap();
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let place = (random >> 33) as usize % bytes.len();
+            bytes[place] ^= 1 << (round % 8);
+            fs::write(work.join(name), bytes).unwrap();
+            found += usize::from(check(&work, &format!("{name} with byte {place} changed")).await);
+        }
+        assert!(found > 30, "only {found} of 150 found");
+    }
+}
+
+#[tokio::test]
+async fn files_cut_off_are_found() {
+    for killed in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        journal(folder.path(), killed).await;
+        let work = folder.path().join("work");
+        let name = if killed { "journal.sqlite-wal" } else { "journal.sqlite" };
+        let length = fs::metadata(folder.path().join("copy").join(name)).unwrap().len();
+        let mut found = 0;
+        for tenth in 0..10 {
+            copy(&folder.path().join("copy"), &work);
+            let file = fs::OpenOptions::new().write(true).open(work.join(name)).unwrap();
+            file.set_len(length * tenth / 10 + tenth * 3).unwrap();
+            found += usize::from(check(&work, &format!("{name} cut to {tenth}/10")).await);
+        }
+        assert!(found >= 7, "only {found} of 10 found");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_removed_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    journal(folder.path(), false).await;
+    let work = folder.path().join("copy");
+    fs::remove_file(work.join("journal.sqlite")).unwrap();
+    assert!(check(&work, "removed").await);
+}
+
+#[tokio::test]
+async fn most_is_saved_from_one_bad_page() {
+    let folder = tempfile::tempdir().unwrap();
+    journal(folder.path(), false).await;
+    let work = folder.path().join("copy");
+    let file = work.join("journal.sqlite");
+    let mut bytes = fs::read(&file).unwrap();
+    let place = bytes.windows(11).position(|window| window == b"payload 77 ").unwrap();
+    bytes[place] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let journal = DurableJournal::open(&work, DurableSettings::default()).unwrap();
+    let damage = journal.damage().unwrap();
+    assert_eq!((damage.saved, damage.missing), (EVENTS as usize + 19, 1), "{damage}");
+    assert!(damage.to_string().contains("event 78 is missing or does not match its checksum"), "{damage}");
+    assert_eq!(journal.stats().pending_events, EVENTS as usize - 1);
+    let repeat =
+        NewEvent { key: "k".into(), dedupe: vec!["3".into()], payload: "".into(), private: "".into() };
+    assert_eq!(journal.append(repeat).await.unwrap(), Appended::Duplicate, "dedupe keys are saved too");
+}

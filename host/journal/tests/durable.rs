@@ -1,0 +1,250 @@
+//! What only a durable journal promises: what it holds after it was closed, killed, damaged, or refused by the disk.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking"
+)]
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use belfry_journal::{
+    Appended, Completion, Counter, DeadLetter, DurableJournal, DurableSettings, EventState, Journal,
+    JournalError, KeyValueWrite, Limits, NewEvent, OpenError, Position, Record, Route,
+};
+
+fn open(path: &Path) -> DurableJournal {
+    DurableJournal::open(path, DurableSettings::default()).unwrap()
+}
+
+fn event(id: &str, payload: Vec<u8>) -> NewEvent {
+    NewEvent {
+        key: format!("key of {id}"),
+        dedupe: vec![id.into()],
+        payload: payload.into(),
+        private: "p".into(),
+    }
+}
+
+async fn append(journal: &DurableJournal, id: &str) -> Position {
+    match journal.append(event(id, id.repeat(50).into())).await.unwrap() {
+        Appended::New(position) => position,
+        Appended::Duplicate => panic!("{id} is new"),
+    }
+}
+
+fn done(event: Position, deliveries: &[&'static str]) -> Record {
+    Record::Done(Completion {
+        event,
+        deliveries: deliveries.iter().map(|&delivery| delivery.into()).collect(),
+    })
+}
+
+#[tokio::test]
+async fn everything_is_there_after_it_was_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let (first, second, third) =
+        (append(&journal, "a").await, append(&journal, "b").await, append(&journal, "c").await);
+    let write = KeyValueWrite { bucket: "todo".into(), key: "k".into(), value: Some("v".into()) };
+    let completion = Completion { event: first, deliveries: vec!["one".into(), "two".into()] };
+    journal.record(Record::DoneWriting(completion, vec![write])).unwrap();
+    journal.record(Record::Delivered { event: first, index: 0 }).unwrap();
+    journal.record(Record::Attempt { event: first, delivery: Some(1), attempt: 3 }).unwrap();
+    let letter = DeadLetter { event: second, delivery: None, reason: "no".into(), attempts: 2 };
+    journal.record(Record::Dead(letter.clone())).unwrap();
+    journal.record(Record::Attempt { event: third, delivery: None, attempt: 5 }).unwrap();
+    let route = Route { conversation: "cid".into(), address: "there".into(), expires_at_ms: 5 };
+    journal.record(Record::Route(route.clone())).unwrap();
+    let counter = Counter { month: 202611, name: "calls".into(), total: 4 };
+    journal.record(Record::Count(counter.clone())).unwrap();
+    let stats = journal.stats();
+    drop(journal);
+
+    let journal = open(folder.path());
+    assert_eq!(journal.damage(), None);
+    assert_eq!(journal.stats(), stats);
+    let pending = journal.pending_events(None, 9).await.unwrap();
+    assert_eq!((pending.len(), pending[0].position, pending[0].attempts), (1, third, 5));
+    assert_eq!((&pending[0].key[..], &pending[0].private[..]), ("key of c", &b"p"[..]));
+    let pending = journal.pending_deliveries(None, 9).await.unwrap();
+    assert_eq!((pending.len(), &pending[0].payload[..], pending[0].attempts), (1, &b"two"[..], 3));
+    assert_eq!(journal.dead_letters(), [letter]);
+    assert_eq!(journal.route("cid"), Some(route));
+    assert_eq!(journal.counters(), [counter]);
+    assert_eq!(journal.value("todo", "k").await.unwrap().unwrap(), "v");
+    assert_eq!(journal.bucket_bytes("todo"), 66);
+    for id in ["a", "b", "c"] {
+        assert_eq!(journal.append(event(id, Vec::new())).await.unwrap(), Appended::Duplicate);
+    }
+    assert!(append(&journal, "d").await > third);
+}
+
+#[tokio::test]
+async fn one_process_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let _journal = open(folder.path());
+    let error = DurableJournal::open(folder.path(), DurableSettings::default()).err().unwrap();
+    assert!(matches!(error, OpenError::InUse { pid: Some(pid), .. } if pid == std::process::id()), "{error}");
+    assert!(error.to_string().contains(&format!("(pid {})", std::process::id())));
+}
+
+#[tokio::test]
+async fn other_formats_are_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&open(folder.path()), "a").await;
+    let file = folder.path().join("journal.sqlite");
+    let sqlite = rusqlite::Connection::open(&file).unwrap();
+    sqlite.execute_batch("PRAGMA user_version = 99").unwrap();
+    drop(sqlite);
+    let before = fs::read(&file).unwrap();
+    let error = DurableJournal::open(folder.path(), DurableSettings::default()).err().unwrap();
+    assert!(matches!(error, OpenError::NewerFormat { found: 99, .. }), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+
+    let sqlite = rusqlite::Connection::open(&file).unwrap();
+    sqlite.execute_batch("PRAGMA application_id = 5").unwrap();
+    drop(sqlite);
+    let error = DurableJournal::open(folder.path(), DurableSettings::default()).err().unwrap();
+    assert!(matches!(error, OpenError::NotAJournal { .. }), "{error}");
+
+    let error = DurableJournal::open(&file, DurableSettings::default()).err().unwrap();
+    assert!(matches!(error, OpenError::NotAJournal { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = DurableJournal::open(file.join("journal"), DurableSettings::default()).err().unwrap();
+    assert!(error.to_string().contains("a part of the path is a file"), "{error}");
+}
+
+#[tokio::test]
+async fn events_that_are_over_go_by_size_and_age() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = DurableSettings { keep_bytes: 1 << 20, ..DurableSettings::default() };
+    let journal = DurableJournal::open(folder.path(), settings).unwrap();
+    let kept = append(&journal, "kept").await;
+    let dead = append(&journal, "dead").await;
+    journal
+        .record(Record::Dead(DeadLetter { event: dead, delivery: None, reason: "no".into(), attempts: 1 }))
+        .unwrap();
+    for n in 0..200 {
+        let events = (0..20).map(|m| journal.append(event(&format!("{n} {m}"), vec![7; 2000])));
+        for appended in futures_util::future::join_all(events).await {
+            let Appended::New(position) = appended.unwrap() else { panic!("new") };
+            journal.record(done(position, &[])).unwrap();
+        }
+    }
+    let mut oldest = u64::MAX;
+    while oldest > 2 || journal.events(None, 10_000).await.unwrap().len() > 1000 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        oldest = journal.events(None, 10_000).await.unwrap().last().unwrap().position.0;
+        let Appended::New(position) =
+            journal.append(NewEvent { dedupe: vec![], ..event("", vec![]) }).await.unwrap()
+        else {
+            panic!("new")
+        };
+        journal.record(done(position, &[])).unwrap();
+    }
+    let trace = journal.events(None, 10_000).await.unwrap();
+    let ends = &trace[trace.len() - 2..];
+    assert_eq!((ends[0].position, ends[0].state), (dead, EventState::Dead));
+    assert_eq!((ends[1].position, ends[1].state), (kept, EventState::Pending));
+    drop(journal);
+    let journal = open(folder.path());
+    assert_eq!(journal.damage(), None);
+    let again = journal.append(event("0 0", Vec::new())).await.unwrap();
+    assert_eq!(again, Appended::Duplicate, "a key outlives its event");
+}
+
+/// A memory disk of 4 MB, for those who may mount one.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(folder.path()).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(folder));
+        }
+        eprintln!("skipped: mounting a small disk takes root");
+        None
+    }
+
+    fn remount(&self, option: &str) {
+        let remounted = Command::new("mount").args(["-o", option]).arg(self.0.path()).output().unwrap();
+        assert!(remounted.status.success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_appends_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let path = disk.0.path().join("journal");
+    let journal = open(&path);
+    let mut stored = Vec::new();
+    let error = loop {
+        match journal.append(event(&stored.len().to_string(), vec![7; 2000])).await {
+            Ok(Appended::New(position)) => stored.push(position),
+            Ok(Appended::Duplicate) => panic!("new"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, JournalError::DiskFull { .. }), "{error}");
+    assert!(matches!(journal.trouble(), Some(JournalError::DiskFull { .. })));
+    assert!(stored.len() > 100);
+    let refused = stored.len().to_string();
+    assert!(journal.append(event(&refused, vec![7; 2000])).await.is_err(), "a refused event is not a repeat");
+    // Records do not fail, and are written as soon as there is room.
+    journal.record(done(stored[0], &["reply"])).unwrap();
+    disk.remount("remount,size=16m");
+    stored.push(append(&journal, &refused).await);
+    assert!(journal.trouble().is_none());
+    drop(journal);
+
+    let journal = open(&path);
+    assert_eq!(journal.damage(), None);
+    let pending = journal.pending_events(None, 10_000).await.unwrap();
+    assert!(pending.iter().map(|event| event.position).eq(stored[1..].iter().copied()));
+    assert_eq!(journal.pending_deliveries(None, 9).await.unwrap().len(), 1);
+    drop(journal);
+
+    disk.remount("remount,ro");
+    let error = DurableJournal::open(&path, DurableSettings::default()).err().unwrap();
+    assert!(error.to_string().contains("put the journal on a disk that can be written"), "{error}");
+}
+
+#[tokio::test]
+async fn a_quiet_journal_is_synced_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = DurableSettings { idle_sync: Duration::from_millis(10), ..DurableSettings::default() };
+    let journal = DurableJournal::open(folder.path(), settings).unwrap();
+    let event = append(&journal, "a").await;
+    let before = journal.syncs();
+    journal.record(done(event, &[])).unwrap();
+    while journal.syncs() == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn appends_share_syncs() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { pending: 10_000, ..Limits::default() };
+    let journal =
+        DurableJournal::open(folder.path(), DurableSettings { limits, ..Default::default() }).unwrap();
+    let before = journal.syncs();
+    let events = (0..1000).map(|n| journal.append(event(&n.to_string(), vec![7; 100])));
+    assert!(futures_util::future::join_all(events).await.iter().all(Result::is_ok));
+    assert!(journal.syncs() - before < 200);
+}
