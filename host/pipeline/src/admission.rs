@@ -17,7 +17,7 @@ pub(crate) enum Verdict {
     /// There is nothing in it: acknowledged and forgotten.
     Empty,
     /// The organisation's quota is used up, so DingTalk left the content out.
-    OverQuota { message: String },
+    OverQuota { code: i64, message: String },
 }
 
 /// An app's rule.
@@ -48,7 +48,10 @@ impl Admission {
 
     pub(crate) fn judge(&self, message: &BotMessage) -> Verdict {
         if let Some(quota) = &message.quota_error {
-            return Verdict::OverQuota { message: quota.message.clone().unwrap_or_default() };
+            return Verdict::OverQuota {
+                code: quota.code,
+                message: quota.message.clone().unwrap_or_default(),
+            };
         }
         if message.is_own() {
             return Verdict::Empty;
@@ -149,6 +152,6 @@ mod tests {
         let quota = message(
             r#"{"conversationId":"c","senderId":"$:1","errorCode":"20001","errorMessage":"used up"}"#,
         );
-        assert_eq!(admission.judge(&quota), Verdict::OverQuota { message: "used up".into() });
+        assert_eq!(admission.judge(&quota), Verdict::OverQuota { code: 20_001, message: "used up".into() });
     }
 }

@@ -155,13 +155,14 @@ impl App {
                 push.ack.success();
                 return None;
             }
-            Verdict::OverQuota { message } => {
+            Verdict::OverQuota { code, message } => {
                 if self.counting.over_quota.add().is_power_of_two() {
                     error!(
                         app = self.name,
+                        code,
                         dingtalk = message,
-                        "the organisation's monthly quota of Stream pushes is used up (20001): messages come without \
-                         content and cannot be answered; buy more or wait for the next month"
+                        "a message came without content: the organisation's monthly quota of Stream pushes is used up \
+                         (20001); buy more or wait for the next month"
                     );
                 }
                 push.ack.success();

@@ -13,7 +13,8 @@ pub struct Limits {
     pub cpu: Duration,
     /// `limits.deadline`: time from the start of the call to its end, waiting included. 30 s.
     pub deadline: Duration,
-    /// `limits.host_bytes`: bytes the guest may hand to the host in one call of a host function. 4 MiB.
+    /// `limits.host_bytes`: bytes the guest may hand to the host in one call of a host function; never less than
+    /// `output` needs. 4 MiB.
     pub host_bytes: u64,
     /// `limits.output`: bytes of everything the handler returns. 1 MiB.
     pub output: u64,

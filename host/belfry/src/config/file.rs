@@ -146,7 +146,8 @@ pub struct LimitsTable {
     /// Time from the start of a call to its answer, waiting included. Default 30s.
     #[schemars(example = "30s")]
     pub deadline: Option<String>,
-    /// Bytes the plugin may hand over in one call of a host function. Default 4MiB.
+    /// Bytes the plugin may hand over in one call of a host function, never less than `output` needs.
+    /// Default 4MiB.
     #[schemars(example = "8MiB")]
     pub host_bytes: Option<String>,
     /// Bytes that one call may answer with. Default 1MiB.

@@ -265,7 +265,7 @@ impl Resolver<'_> {
             for (index, command) in table.commands.iter().enumerate() {
                 let path = at.then("commands").then(index);
                 self.command(&path, command);
-                if let Some(other) = owners.insert(command.clone(), name.clone()) {
+                if let Some(other) = owners.insert(command.to_ascii_lowercase(), name.clone()) {
                     let what = if other == name {
                         format!("`{command}` is listed twice")
                     } else {

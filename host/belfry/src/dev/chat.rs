@@ -75,10 +75,12 @@ impl Chat {
         match word {
             "" => {}
             ":help" => self.terminal.note(HELP),
-            ":group" => place.group = true,
-            ":private" => place.group = false,
-            ":as" if !rest.is_empty() => place.person = Person::staff(rest.to_lowercase(), rest),
-            ":external" if !rest.is_empty() => place.person = Person::external(rest),
+            ":group" => self.go(place, |place| place.group = true),
+            ":private" => self.go(place, |place| place.group = false),
+            ":as" if !rest.is_empty() => {
+                self.go(place, |place| place.person = Person::staff(rest.to_lowercase(), rest));
+            }
+            ":external" if !rest.is_empty() => self.go(place, |place| place.person = Person::external(rest)),
             ":send" => match sample(rest) {
                 Some(content) => self.say(place, content),
                 None => self.terminal.note(HELP),
@@ -86,6 +88,14 @@ impl Chat {
             _ if word.starts_with(':') => self.terminal.note(HELP),
             _ => self.say(place, Content::text(line)),
         }
+    }
+
+    /// Changes who talks where, and says so.
+    fn go(&self, place: &mut Place, change: impl FnOnce(&mut Place)) {
+        change(place);
+        let whereabouts = if place.group { "in the group" } else { "in a private chat" };
+        let outside = if place.person.staff_id.is_none() { ", from outside" } else { "" };
+        self.terminal.note(&format!("you are {}{outside}, {whereabouts}", place.person.nick));
     }
 
     fn say(&self, place: &Place, content: Content) {

@@ -64,7 +64,10 @@ impl Terminal {
 
     /// An answer of the bot.
     pub fn answer(&self, text: &str) {
-        self.print(&paint(self.colours, "\x1b[36m", text), true);
+        let text = paint(self.colours, "\x1b[36m", text);
+        // Beside a prompt it must be seen who speaks; in a pipe the answer stands alone.
+        let beside_prompt = matches!(*self.printer(), Printer::AbovePrompt(..));
+        self.print(&if beside_prompt { format!("bot: {text}") } else { text }, true);
     }
 
     /// A remark of the program itself.

@@ -13,7 +13,10 @@ use crate::{
     json::{self, Members},
 };
 
-/// The payload's envelope (reference, section 4.1). Everything may be missing.
+/// `errorCode` of a message whose content DingTalk left out because the monthly quota is used up.
+const OVER_QUOTA: i64 = 20_001;
+
+/// The payload's envelope (DingTalk's page "receive message", and captures). Everything may be missing.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Envelope<'a> {
@@ -92,6 +95,7 @@ impl BotMessage {
         let envelope: Envelope<'_> = json::from_object(&data)?;
         let conversation = conversation(&envelope)?;
         let (content, quoted) = content(&envelope);
+        let is_missing = content == MessageContent::Missing;
         Ok(BotMessage {
             conversation,
             content,
@@ -103,7 +107,7 @@ impl BotMessage {
                 .map(|url| SessionWebhook::new(url, envelope.session_webhook_expired_time)),
             quota_error: envelope
                 .error_code
-                .filter(|code| *code != 0)
+                .filter(|code| *code == OVER_QUOTA || (*code != 0 && is_missing))
                 .map(|code| QuotaError { code, message: envelope.error_message }),
             msg_id: envelope.msg_id,
             robot_code: envelope.robot_code,

@@ -83,7 +83,10 @@ pub(super) struct Connection {
 enum Mode {
     Serving,
     /// Until then at most; silence counts from `since` on, when the successor was open.
-    Draining { since: Instant, until: Instant },
+    Draining {
+        since: Instant,
+        until: Instant,
+    },
     Stopping(Instant),
 }
 

@@ -82,7 +82,8 @@ pub(super) fn judge(reply: &Reply) -> Result<(), SendError> {
     }
 }
 
-/// The table of the reference, section 5.3, and the limits of the old API.
+/// DingTalk's table of robot error codes ("custom robots send group messages"), codes seen in the field, and the limits of
+/// the old API.
 fn advice_for(code: i64, retry_after: Option<Duration>) -> Advice {
     match code {
         // Busy.

@@ -67,7 +67,10 @@ impl Shared {
         match &event {
             PluginEvent::Loaded { name, generation, sha256, compile, replaced } => {
                 let what = if *replaced { "plugin replaced" } else { "plugin loaded" };
-                tracing::info!(plugin = name, generation, sha256, ?compile, "{what}");
+                // Enough of the digest to tell builds apart; `belfry plugin check` prints all of it.
+                let sha256 = sha256.get(..12).unwrap_or(sha256);
+                let compile_ms = compile.as_millis() as u64;
+                tracing::info!(plugin = name, generation, sha256, compile_ms, "{what}");
             }
             PluginEvent::Rejected { name, path, reason } => {
                 tracing::error!(plugin = name, path = %path.display(), "plugin not loaded: {reason}");
