@@ -69,18 +69,4 @@ pub enum PluginsError {
     /// Two tables have one name.
     #[error("two plugins are called `{0}`; rename one of the [plugins.{0}] tables")]
     DuplicateName(String),
-    /// There is no live plugin of this name to replace.
-    #[error("there is no plugin `{0}` in the config")]
-    Unknown(String),
-    /// The new build was refused.
-    #[error("load plugin `{name}`: {error}")]
-    Load {
-        /// The plugin.
-        name: String,
-        /// What is wrong.
-        error: LoadError,
-    },
-    /// The live set has been dropped.
-    #[error("change the plugins: the host is stopping")]
-    Stopped,
 }

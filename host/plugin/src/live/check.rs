@@ -82,12 +82,6 @@ pub(crate) async fn file(host: Arc<Host>, spec: PluginSpec, known: Known) -> (Op
     }
 }
 
-/// Looks at bytes a program handed over.
-pub(crate) async fn bytes(host: Arc<Host>, spec: PluginSpec, known: Known, bytes: Vec<u8>) -> Found {
-    let sha256 = load::digest(&bytes);
-    bytes_of(host, spec, known, sha256, bytes).await
-}
-
 async fn bytes_of(host: Arc<Host>, spec: PluginSpec, known: Known, sha256: String, bytes: Vec<u8>) -> Found {
     if known.has(&sha256) {
         return Found::Known(sha256);

@@ -13,11 +13,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::live::shared::Shared;
-use crate::{Host, LoadError, Plugin, PluginSpec, PluginsError};
+use crate::{Host, Plugin, PluginSpec, PluginsError};
 
 /// What the live set starts from.
 #[derive(Clone, Debug, Default)]
@@ -102,31 +102,16 @@ pub struct Problem {
 /// The live set. Dropping it stops the watching; generations in hand stay usable.
 pub struct Plugins {
     shared: Arc<Shared>,
-    commands: mpsc::UnboundedSender<Command>,
     task: AbortHandle,
 }
 
 /// What the task is told.
 enum Command {
-    Replace {
-        name: String,
-        component: Vec<u8>,
-        reply: Reply,
-    },
     /// The build has returned a result: nobody needs the one before it any more.
-    Settled {
-        name: String,
-        sha256: String,
-    },
+    Settled { name: String, sha256: String },
     /// The build has struck out.
-    GiveUp {
-        name: String,
-        sha256: String,
-        reason: String,
-    },
+    GiveUp { name: String, sha256: String, reason: String },
 }
-
-type Reply = oneshot::Sender<Result<Arc<Generation>, LoadError>>;
 
 impl Plugins {
     /// Loads everything, publishes the first generation and watches from then on. A plugin that cannot be loaded is
@@ -138,10 +123,10 @@ impl Plugins {
     pub async fn start(host: Arc<Host>, config: PluginsConfig) -> Result<Plugins, PluginsError> {
         let shared = Arc::new(Shared::new());
         let (commands, inbox) = mpsc::unbounded_channel();
-        let mut set = set::Set::new(host, config, Arc::clone(&shared), commands.clone())?;
+        let mut set = set::Set::new(host, config, Arc::clone(&shared), commands)?;
         set.load_all().await;
         let task = tokio::spawn(set.run(inbox)).abort_handle();
-        Ok(Plugins { shared, commands, task })
+        Ok(Plugins { shared, task })
     }
 
     /// What serves now.
@@ -162,24 +147,6 @@ impl Plugins {
     /// Files that do not serve at this moment, and why.
     pub fn problems(&self) -> Vec<Problem> {
         self.shared.problems()
-    }
-
-    /// Proves `component` and puts it in the place of `name`, as a changed file would, for a program that builds
-    /// plugins itself. Returns the generation that has it; unchanged bytes change nothing.
-    ///
-    /// # Errors
-    ///
-    /// There is no such plugin, or the build was refused; what served before goes on.
-    pub async fn replace(&self, name: &str, component: Vec<u8>) -> Result<Arc<Generation>, PluginsError> {
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Replace { name: name.to_owned(), component, reply };
-        self.commands.send(command).map_err(|_| PluginsError::Stopped)?;
-        match answer.await {
-            Ok(result) => result.map_err(|error| PluginsError::Load { name: name.to_owned(), error }),
-            // The task drops the sender of a name it does not know.
-            Err(_) if self.task.is_finished() => Err(PluginsError::Stopped),
-            Err(_) => Err(PluginsError::Unknown(name.to_owned())),
-        }
     }
 }
 

@@ -14,8 +14,8 @@ use crate::live::check::{self, Found, Stamp};
 use crate::live::shared::Shared;
 use crate::live::slot::Slot;
 use crate::live::watch::{Change, Watch};
-use crate::live::{Command, Generation, PluginEvent, PluginsConfig, Problem, Reply};
-use crate::{Host, LoadError, Plugin, PluginSpec, PluginsError};
+use crate::live::{Command, PluginEvent, PluginsConfig, Problem};
+use crate::{Host, Plugin, PluginSpec, PluginsError};
 
 /// How long a file must be left alone after a change that does not say it is complete.
 const QUIET: Duration = Duration::from_millis(50);
@@ -44,7 +44,6 @@ pub(crate) struct Set {
 /// Something that was done beside the task.
 enum Done {
     File { name: String, stamp: Option<Stamp>, found: Found },
-    Offer { name: String, found: Found, reply: Reply },
     Sweep { files: Vec<PathBuf>, stamps: BTreeMap<String, Option<Stamp>> },
 }
 
@@ -122,12 +121,6 @@ impl Set {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Replace { name, component, reply } => {
-                if let Some(slot) = self.slots.get_mut(&name) {
-                    slot.offers.push_back((component, reply));
-                    self.next(&name);
-                }
-            }
             Command::Settled { name, sha256 } => {
                 if let Some(slot) = self.slots.get_mut(&name).filter(|slot| slot.serves(&sha256)) {
                     slot.previous = None;
@@ -202,22 +195,12 @@ impl Set {
         due.iter().for_each(|name| self.next(name));
     }
 
-    /// Starts what waits for this plugin, one thing at a time.
+    /// Looks at this plugin's file if it is time to, one look at a time.
     fn next(&mut self, name: &str) {
-        let Some(slot) = self.slots.get_mut(name).filter(|slot| !slot.busy) else { return };
-        let Some((component, reply)) = slot.offers.pop_front() else {
-            if slot.due.is_some_and(|due| due <= Instant::now()) {
-                self.look(name);
-            }
-            return;
-        };
-        slot.busy = true;
-        let (host, spec, known) = (Arc::clone(&self.host), slot.spec.clone(), slot.known());
-        let name = name.to_owned();
-        self.work.spawn(async move {
-            let found = check::bytes(host, spec, known, component).await;
-            Done::Offer { name, found, reply }
-        });
+        let is_due = |slot: &&Slot| !slot.busy && slot.due.is_some_and(|due| due <= Instant::now());
+        if self.slots.get(name).filter(is_due).is_some() {
+            self.look(name);
+        }
     }
 
     fn look(&mut self, name: &str) {
@@ -271,15 +254,6 @@ impl Set {
                 self.file_found(&name, found);
                 self.next(&name);
             }
-            Done::Offer { name, found, reply } => {
-                if let Some(slot) = self.slots.get_mut(&name) {
-                    slot.busy = false;
-                }
-                let result = self.offer_found(&name, found);
-                // Whoever offered it may have gone.
-                let _ = reply.send(result);
-                self.next(&name);
-            }
         }
     }
 
@@ -308,25 +282,6 @@ impl Set {
             }
         }
         self.publish_problems();
-    }
-
-    fn offer_found(&mut self, name: &str, found: Found) -> Result<Arc<Generation>, LoadError> {
-        let current = |set: &Set| Ok(set.shared.current());
-        let Some(slot) = self.slots.get_mut(name) else { return current(self) };
-        match found {
-            Found::New(plugin) => self.install(name, plugin),
-            Found::Known(sha256) => {
-                if let Some(reason) = slot.refusal(&sha256) {
-                    return Err(LoadError::Rejected(reason.to_owned()));
-                }
-            }
-            Found::Bad { sha256, error } => {
-                slot.refuse(sha256, error.to_string());
-                return Err(error);
-            }
-            Found::Gone | Found::Unreadable(_) | Found::Unfinished => {}
-        }
-        current(self)
     }
 
     /// Puts a proven build in its place.

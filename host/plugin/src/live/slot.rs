@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::live::Reply;
 use crate::live::check::Stamp;
 use crate::{Plugin, PluginSpec};
 
@@ -28,8 +27,6 @@ pub(crate) struct Slot {
     pub(crate) due: Option<Instant>,
     /// A look or a proof is under way; anything else waits for its end.
     pub(crate) busy: bool,
-    /// Builds handed over by a program.
-    pub(crate) offers: VecDeque<(Vec<u8>, Reply)>,
     /// Hashes of refused bytes, with the reason.
     pub(crate) refused: VecDeque<(String, String)>,
 }
@@ -56,7 +53,6 @@ impl Slot {
             stamp: None,
             due: None,
             busy: false,
-            offers: VecDeque::new(),
             refused: VecDeque::new(),
         }
     }
