@@ -28,6 +28,9 @@ const RETIRE_AFTER: usize = 1000;
 /// How many events are looked at each time.
 const RETIRE_AT_ONCE: usize = 2000;
 
+/// What is read from the store, and who gets it.
+type Reading = Box<dyn FnOnce(Result<&Store, JournalError>) + Send>;
+
 pub(super) enum Op {
     Append {
         position: Position,
@@ -42,7 +45,7 @@ pub(super) enum Op {
     },
     /// What one record changes.
     Changes(Vec<Change>),
-    Read(Box<dyn FnOnce(Result<&Store, JournalError>) + Send>),
+    Read(Reading),
     Close,
 }
 
@@ -249,7 +252,7 @@ impl Writer {
         }
     }
 
-    fn answer(&self, read: Box<dyn FnOnce(Result<&Store, JournalError>) + Send>) {
+    fn answer(&self, read: Reading) {
         match self.trouble() {
             Some(trouble) if !self.backlog.is_empty() => read(Err(trouble)),
             _ => read(Ok(&self.store)),
