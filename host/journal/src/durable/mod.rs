@@ -223,11 +223,20 @@ impl Journal for DurableJournal {
     ) -> JournalFuture<'_, Result<Vec<StoredDelivery>, JournalError>> {
         Box::pin(async move {
             let pending: Vec<_> = self.front.lock().pending_deliveries(after).take(limit).collect();
+            let front = self.front.clone();
             self.read(move |store| {
-                let deliveries = pending
-                    .into_iter()
-                    .map(|(event, index, owed)| store.pending_delivery(event, index, owed.attempts));
-                deliveries.filter_map(Result::transpose).collect()
+                let mut deliveries = Vec::with_capacity(pending.len());
+                for (event, index, owed) in pending {
+                    match store.pending_delivery(event, index, owed.attempts)? {
+                        Some(delivery) => deliveries.push(delivery),
+                        None if !front.lock().needs(event) => {}
+                        None => {
+                            let what = format!("delivery {index} of event {} is missing", event.0);
+                            return Err(StoreError::Damaged(what));
+                        }
+                    }
+                }
+                Ok(deliveries)
             })
             .await
         })

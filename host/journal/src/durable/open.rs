@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{
     files::{Folder, Mark, explain},
-    store::{APPLICATION, FORMAT, Store, StoreError, crc, scramble, split},
+    store::{APPLICATION, FORMAT, Store, StoreError, scramble, split},
 };
 use crate::{
     Counter, DeadLetter, EventState, Limits, Position, Route,
@@ -184,53 +184,31 @@ fn load(path: &Path, limits: Limits, marked: u64) -> Result<(Store, Fold), Store
     Ok((store, fold))
 }
 
-/// What is pending, each entry checked. Entries that cannot be used become problems.
+/// What is pending, each entry checked by looking it up as it will be looked up later. (A join reads neighbours in turn,
+/// and passes over damage in the pages that lead to them.) Entries that cannot be used become problems.
 fn load_open(store: &Store, fold: &mut Fold, problems: &mut Vec<String>) -> Result<u64, StoreError> {
     let mut digest = 0;
-    let mut statement = store.connection.prepare(
-        "SELECT o.position, o.attempts, e.key, e.payload, e.private, e.crc
-         FROM open_event o LEFT JOIN event e USING (position) ORDER BY o.position",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let position = Position(row.get::<_, i64>(0)?.cast_unsigned());
-        let attempts = row.get(1)?;
+    each(store, "SELECT position, attempts FROM open_event ORDER BY position", |row| {
+        let (position, attempts) = (Position(row.get::<_, i64>(0)?.cast_unsigned()), row.get(1)?);
         digest ^= scramble(position, None);
-        match event_bytes(row, 2)? {
+        match store.event_bytes(position)? {
             Some(bytes) => fold.add_event(position, Owed { bytes, attempts }),
-            None => problems.push(format!("event {} is missing or does not match its checksum", position.0)),
+            None => problems.push(format!("event {} is missing", position.0)),
         }
-    }
-    let mut statement = store.connection.prepare(
-        "SELECT o.event, o.place, o.attempts, d.payload, d.crc, e.key, e.payload, e.private, e.crc
-         FROM open_delivery o LEFT JOIN delivery d ON d.event = o.event AND d.place = o.place
-         LEFT JOIN event e ON e.position = o.event ORDER BY o.event, o.place",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+        Ok(())
+    })?;
+    each(store, "SELECT event, place, attempts FROM open_delivery ORDER BY event, place", |row| {
         let (event, index) = (Position(row.get::<_, i64>(0)?.cast_unsigned()), row.get(1)?);
         digest ^= scramble(event, Some(index));
-        let expected: Option<u32> = row.get(4)?;
-        match row.get_ref(3)?.as_blob_or_null() {
-            Ok(Some(payload)) if Some(crc(&[payload])) == expected && event_bytes(row, 5)?.is_some() => {
+        match (store.event_bytes(event)?, store.delivery(event, index)?) {
+            (Some(_), Some((payload, _))) => {
                 fold.add_delivery(event, index, Owed { bytes: payload.len(), attempts: row.get(2)? });
             }
-            _ => problems.push(format!("delivery {index} of event {} is missing or damaged", event.0)),
+            _ => problems.push(format!("delivery {index} of event {} is missing", event.0)),
         }
-    }
+        Ok(())
+    })?;
     Ok(digest)
-}
-
-/// What counts of an event against the bounds, if it is there and sound: key, payload, private part and checksum stand
-/// in the columns from `first` on.
-fn event_bytes(row: &rusqlite::Row<'_>, first: usize) -> Result<Option<usize>, StoreError> {
-    let (key, payload) = (row.get_ref(first)?.as_bytes_or_null(), row.get_ref(first + 1)?.as_blob_or_null());
-    let (private, expected) =
-        (row.get_ref(first + 2)?.as_blob_or_null(), row.get::<_, Option<u32>>(first + 3)?);
-    let (Ok(Some(key)), Ok(Some(payload)), Ok(Some(private))) = (key, payload, private) else {
-        return Ok(None);
-    };
-    Ok((Some(crc(&[key, payload, private])) == expected).then_some(payload.len() + private.len()))
 }
 
 fn load_rest(store: &Store, fold: &mut Fold) -> Result<(), StoreError> {

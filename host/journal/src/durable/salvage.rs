@@ -172,7 +172,7 @@ fn by_number<T>(
         }
         failures = if all.len() > before { 0 } else { failures.saturating_add(1) };
         // Small steps first; when nothing comes for long, larger ones, so that it ends.
-        let step = 1i64 << (failures / 1000).min(40);
+        let step = 1i64 << (failures / 50).min(40);
         let reached = all.last().map_or(from, |(number, _)| from.max(*number));
         from = if all.len() > before { reached.saturating_add(1) } else { from.saturating_add(step) };
     }

@@ -336,6 +336,24 @@ impl Store {
         Ok(Some(TracedEvent { position, key, payload, private, appended_at_ms: at.cast_unsigned(), state }))
     }
 
+    /// What counts of an event against the bounds, checked as [`event`](Self::event) does, without a copy.
+    pub(super) fn event_bytes(&self, position: Position) -> Result<Option<usize>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT key, payload, private, crc FROM event WHERE position = ?1")?;
+        let mut rows = statement.query([position.0.cast_signed()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let parts = (row.get_ref(0)?.as_bytes(), row.get_ref(1)?.as_blob(), row.get_ref(2)?.as_blob());
+        match (parts, row.get::<_, u32>(3)) {
+            ((Ok(key), Ok(payload), Ok(private)), Ok(expected))
+                if crc(&[key, payload, private]) == expected =>
+            {
+                Ok(Some(payload.len() + private.len()))
+            }
+            _ => Err(StoreError::Damaged(format!("event {} does not match its checksum", position.0))),
+        }
+    }
+
     pub(super) fn has_event(&self, position: Position) -> Result<bool> {
         let mut statement = self.connection.prepare_cached("SELECT 1 FROM event WHERE position = ?1")?;
         Ok(statement.exists([position.0.cast_signed()])?)
