@@ -1,10 +1,5 @@
 //! What a journal promises, shown on every engine.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::{pin::pin, sync::Arc, task::Poll};
 

@@ -1,10 +1,5 @@
 //! What only a durable journal promises: what it holds after it was closed, killed, damaged, or refused by the disk.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::{fs, path::Path, process::Command, time::Duration};
 

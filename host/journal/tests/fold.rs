@@ -1,5 +1,5 @@
 //! Whatever is recorded in whatever order, both engines come to the same state, and the durable one keeps it.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use belfry_journal::{
     Appended, Completion, Counter, DeadLetter, DurableJournal, DurableSettings, Journal, KeyValueWrite,

@@ -1,10 +1,5 @@
 //! A process that is killed while it writes, again and again: whatever it was told is stored, is.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

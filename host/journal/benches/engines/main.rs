@@ -14,7 +14,6 @@
     clippy::indexing_slicing,
     reason = "a benchmark: the first failure ends it"
 )]
-#![expect(missing_docs, reason = "a program")]
 
 mod candidates;
 
