@@ -95,7 +95,7 @@ fn main() -> Result<()> {
 fn chosen_bots(cli: &Cli) -> Result<Vec<Bot>> {
     let mut bots = Bot::available();
     if !cli.bot.is_empty() {
-        bots.retain(|bot| cli.bot.iter().any(|name| *name == bot.name));
+        bots.retain(|bot| cli.bot.contains(&bot.name));
     }
     for custom in &cli.custom {
         let (name, command) = custom.split_once('=').context("--custom takes NAME=COMMAND")?;
