@@ -54,7 +54,11 @@ fn main() {
 
 async fn appends(per_second: Option<u32>, window: Duration) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let settings = DurableSettings { commit_window: window, ..DurableSettings::default() };
+    let settings = DurableSettings {
+        commit_window: window,
+        record_window: record_window(),
+        ..DurableSettings::default()
+    };
     let journal = Arc::new(DurableJournal::open(folder.path(), settings).unwrap());
     let acks = Arc::new(Mutex::new(Vec::new()));
     let (cpu, syncs, started) = (cpu_time(), journal.syncs(), Instant::now());
@@ -111,6 +115,12 @@ async fn message(journal: &DurableJournal, n: u64, due: Instant, acks: &Mutex<Ve
     acks.lock().unwrap().push(due.elapsed());
     journal.record(Record::Done(Completion { event, deliveries: vec![vec![b'r'; 200].into()] })).unwrap();
     journal.record(Record::Delivered { event, index: 0 }).unwrap();
+}
+
+/// Milliseconds from the environment: `BELFRY_RECORD_WINDOW=2 cargo bench …`.
+fn record_window() -> Duration {
+    let millis = std::env::var("BELFRY_RECORD_WINDOW").ok().and_then(|millis| millis.parse().ok());
+    Duration::from_millis(millis.unwrap_or(0))
 }
 
 fn event(n: u64) -> NewEvent {

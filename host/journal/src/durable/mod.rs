@@ -2,17 +2,14 @@
 
 mod files;
 mod open;
+mod queue;
 mod salvage;
 mod store;
 mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::Ordering,
-        mpsc::{Sender, channel},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::JoinHandle,
     time::Duration,
 };
@@ -23,6 +20,7 @@ use tokio::sync::oneshot;
 pub use self::open::{Damage, OpenError};
 use self::{
     files::Folder,
+    queue::Queue,
     store::{Store, StoreError},
     writer::{Op, Retiring, Shared, Writer},
 };
@@ -39,8 +37,10 @@ pub struct DurableSettings {
     pub limits: Limits,
     /// How long an append waits for others to share its sync. Those that come during a sync share the next in any case.
     pub commit_window: Duration,
-    /// The longest that records stay unsynced when no append comes: what a power cut may undo. A process that is killed
-    /// loses only what was recorded in the last moment, within `commit_window` of an append.
+    /// How long a record waits for others to share its write. Zero writes at once; a process that is killed loses the
+    /// marks of this time at most, and repeats that work.
+    pub record_window: Duration,
+    /// The longest that records stay unsynced when no append comes: what a power cut may undo.
     pub idle_sync: Duration,
     /// How long events that are over are kept for the trace.
     pub keep_for: Duration,
@@ -55,6 +55,7 @@ impl Default for DurableSettings {
         Self {
             limits,
             commit_window: Duration::from_millis(2),
+            record_window: Duration::ZERO,
             idle_sync: Duration::from_secs(1),
             keep_for: Duration::from_secs(7 * 24 * 60 * 60),
             keep_bytes: 256 << 20,
@@ -70,7 +71,7 @@ pub struct DurableJournal {
     front: Arc<Front>,
     shared: Arc<Shared>,
     /// Sent to while the front is locked, so that the writer sees changes in the order in which they were made.
-    ops: Sender<Op>,
+    ops: Arc<Queue>,
     writer: Mutex<Option<JoinHandle<()>>>,
     path: PathBuf,
     damage: Option<Damage>,
@@ -87,7 +88,7 @@ impl DurableJournal {
         let opened = open::open(&folder, settings.limits)?;
         let front = Arc::new(Front::new(opened.fold));
         let shared = Arc::new(Shared::default());
-        let (ops, received) = channel();
+        let ops = Arc::new(Queue::default());
         let writer = Writer {
             store: opened.store,
             mark: opened.mark,
@@ -95,7 +96,7 @@ impl DurableJournal {
             shared: shared.clone(),
             settings,
             path: path.display().to_string(),
-            ops: received,
+            ops: ops.clone(),
             backlog: Default::default(),
             unsynced: None,
             broken: false,
@@ -138,7 +139,7 @@ impl DurableJournal {
                         (Op::Repeat { failures, answer }, Appended::Duplicate)
                     }
                 };
-                self.ops.send(op).map_err(|_| JournalError::Closed)?;
+                self.ops.push(op)?;
                 Ok(appended)
             })
             .await??;
@@ -162,14 +163,14 @@ impl DurableJournal {
             });
             let _ = answer.send(result);
         }));
-        self.ops.send(op).map_err(|_| JournalError::Closed)?;
+        self.ops.push(op)?;
         answered.await.map_err(|_| JournalError::Closed)?
     }
 }
 
 impl Drop for DurableJournal {
     fn drop(&mut self) {
-        let _ = self.ops.send(Op::Close);
+        let _ = self.ops.push(Op::Close);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             let _ = writer.join();
@@ -186,7 +187,7 @@ impl Journal for DurableJournal {
         self.front.change(|fold, now_ms| {
             let changes = fold.apply(record, now_ms)?;
             if !changes.is_empty() {
-                self.ops.send(Op::Changes(changes)).map_err(|_| JournalError::Closed)?;
+                self.ops.push(Op::Changes(changes))?;
             }
             Ok(())
         })

@@ -5,7 +5,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
 };
@@ -16,6 +15,7 @@ use tokio::sync::oneshot;
 use super::{
     DurableSettings,
     files::Mark,
+    queue::Queue,
     store::{Store, StoreError},
 };
 use crate::{JournalError, NewEvent, Position, fold::Change, front::Front};
@@ -49,6 +49,13 @@ pub(super) enum Op {
     Close,
 }
 
+impl Op {
+    /// Somebody waits for it, and it shares nothing with others.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Close)
+    }
+}
+
 pub(super) type Answer = oneshot::Sender<Result<(), JournalError>>;
 
 /// What the writer lets others see.
@@ -68,7 +75,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) settings: DurableSettings,
     pub(super) path: String,
-    pub(super) ops: Receiver<Op>,
+    pub(super) ops: Arc<Queue>,
     /// Changes that could not be written yet. They are in the fold, and go first into the next transaction.
     pub(super) backlog: VecDeque<Vec<Change>>,
     /// Since when something is written that has not been synced.
@@ -90,11 +97,8 @@ impl Writer {
     pub(super) fn run(mut self) {
         let mut group = Vec::new();
         loop {
-            let last = match self.next() {
-                Next::Op(op) => self.gather(op, &mut group),
-                Next::Nothing => None,
-                Next::Closed => Some(Op::Close),
-            };
+            self.ops.wait(self.patience());
+            let last = self.gather(&mut group);
             if !group.is_empty() || !self.backlog.is_empty() {
                 self.write(&mut group);
             }
@@ -113,43 +117,45 @@ impl Writer {
         }
     }
 
-    fn next(&mut self) -> Next {
-        let wait = match self.unsynced {
-            _ if !self.backlog.is_empty() => Duration::from_secs(1),
-            Some(since) => self.settings.idle_sync.saturating_sub(since.elapsed()),
-            None if self.retiring.events > 0 => RETIRE_EVERY,
-            None => {
-                return self.ops.recv().map_or(Next::Closed, Next::Op);
-            }
-        };
-        match self.ops.recv_timeout(wait) {
-            Ok(op) => Next::Op(op),
-            Err(RecvTimeoutError::Timeout) => Next::Nothing,
-            Err(RecvTimeoutError::Disconnected) => Next::Closed,
+    /// How long it can wait when nothing comes.
+    fn patience(&self) -> Option<Duration> {
+        match self.unsynced {
+            _ if !self.backlog.is_empty() => Some(Duration::from_secs(1)),
+            Some(since) => Some(self.settings.idle_sync.saturating_sub(since.elapsed())),
+            None if self.retiring.events > 0 => Some(RETIRE_EVERY),
+            None => None,
         }
     }
 
-    /// Takes what came meanwhile, and with an append among it, what comes within the window. A question ends the group.
-    fn gather(&self, first: Op, group: &mut Vec<Op>) -> Option<Op> {
-        let mut op = first;
-        let mut until = None;
+    /// Takes what is there, and with an append or a record among it, what comes within its window. A question ends the
+    /// group.
+    fn gather(&self, group: &mut Vec<Op>) -> Option<Op> {
+        let mut until: Option<Instant> = None;
+        let mut appends = false;
         loop {
-            match op {
-                Op::Read(_) | Op::Close => return Some(op),
-                Op::Append { .. } if until.is_none() => {
-                    until = Some(Instant::now() + self.settings.commit_window)
+            while let Some(op) = self.ops.pop() {
+                let now = Instant::now();
+                until = match op {
+                    Op::Read(_) | Op::Close => return Some(op),
+                    Op::Append { .. } if !appends => {
+                        appends = true;
+                        Some(now + self.settings.commit_window)
+                    }
+                    Op::Append { .. } => until,
+                    // A record shares the window of an append that has begun.
+                    Op::Changes(_) => until.or(Some(now + self.settings.record_window)),
+                    Op::Repeat { .. } => until.or(Some(now)),
+                };
+                group.push(op);
+                if group.len() >= MAX_GROUP {
+                    return None;
                 }
-                _ => {}
             }
-            group.push(op);
-            if group.len() >= MAX_GROUP {
+            let left = until?.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return None;
             }
-            let next = match until {
-                Some(until) => self.ops.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
-                None => self.ops.try_recv().ok(),
-            };
-            op = next?;
+            self.ops.wait_for_company(left);
         }
     }
 
@@ -370,11 +376,10 @@ impl Writer {
     }
 }
 
-enum Next {
-    Op(Op),
-    /// Nothing came for a while: there may be something to sync.
-    Nothing,
-    Closed,
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.ops.close();
+    }
 }
 
 fn millis(duration: Duration) -> u64 {
