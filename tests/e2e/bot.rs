@@ -89,7 +89,7 @@ impl Setup {
 pub const SECRET: &str = "hunter2-client-secret";
 
 fn run(folder: &Path) -> Child {
-    let log = std::fs::File::create(folder.join("log")).unwrap();
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
     belfry()
         .args(["run", "-v", "--log-format", "json", "--config"])
         .arg(folder.join("belfry.toml"))
@@ -170,6 +170,12 @@ impl Bot {
         let copy = self.folder.path().join("incoming");
         std::fs::write(&copy, bytes).unwrap();
         std::fs::rename(copy, self.plugin_file(name)).unwrap();
+    }
+
+    /// Kills it without a warning and starts it again in the same folder.
+    pub async fn kill_and_restart(&mut self) {
+        self.child.kill().await.unwrap();
+        self.child = run(self.folder.path());
     }
 
     /// Sends SIGTERM and waits for the end.

@@ -10,6 +10,7 @@
 mod bot;
 mod commands;
 mod dev;
+mod durable;
 mod lifecycle;
 mod messages;
 mod path;

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use belfry_dingtalk::{AppConfig, StreamSettings, Transport, TransportConfig};
-use belfry_journal::{Journal, MemoryJournal, MemoryLimits};
+use belfry_journal::{DurableJournal, DurableSettings, Journal, Limits, MemoryJournal};
 use belfry_pipeline::{AppSettings, Left, Pipeline, PipelineConfig, PipelineLimits};
 use belfry_plugin_host::{Host, HostConfig, PluginSpec, Plugins, PluginsConfig};
 use tokio::runtime::{self, Runtime};
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::config::Config;
 
@@ -73,13 +73,9 @@ impl Running {
         if plugins.current().plugins.is_empty() {
             warn!(folder = %config.plugins_dir.display(), "no plugin is loaded: put a .wasm into the folder");
         }
-        let limits = MemoryLimits {
-            pending: config.pipeline.pending,
-            pending_bytes: config.pipeline.pending_bytes,
-            ..MemoryLimits::default()
-        };
-        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new(limits));
-        let pipeline = Pipeline::start(pipeline_config(config, transport), plugins.clone(), journal.clone());
+        let journal = open_journal(config)?;
+        let pipeline =
+            Pipeline::start(pipeline_config(config, transport), plugins.clone(), journal.clone()).await?;
         Ok(Self { plugins, pipeline, journal })
     }
 
@@ -87,6 +83,31 @@ impl Running {
     pub async fn shutdown(self, grace: Duration) -> Left {
         self.pipeline.shutdown(grace).await
     }
+}
+
+/// The journal that the config names, or one in memory.
+fn open_journal(config: &Config) -> Result<Arc<dyn Journal>> {
+    let Some(path) = &config.journal else {
+        return Ok(Arc::new(MemoryJournal::new(with_bounds(Limits::default(), config))));
+    };
+    let settings = DurableSettings::default();
+    let limits = with_bounds(settings.limits, config);
+    let journal =
+        DurableJournal::open(path, DurableSettings { limits, ..settings }).context("open the journal")?;
+    if let Some(damage) = journal.damage() {
+        error!(
+            reason = damage.reason,
+            set_aside = %damage.set_aside.display(),
+            saved = damage.saved,
+            missing = damage.missing,
+            "the journal was damaged: its files were set aside, and what could be read was taken over"
+        );
+    }
+    Ok(Arc::new(journal))
+}
+
+fn with_bounds(limits: Limits, config: &Config) -> Limits {
+    Limits { pending: config.pipeline.pending, pending_bytes: config.pipeline.pending_bytes, ..limits }
 }
 
 fn pipeline_config(config: &Config, transport: Transport) -> PipelineConfig {

@@ -23,6 +23,8 @@ pub(crate) struct Delivery {
     pub(crate) body: String,
     /// When it was written; its time to arrive counts from here.
     pub(crate) created: Instant,
+    /// How often it was tried before, by a process that has ended since.
+    pub(crate) attempts: u32,
 }
 
 impl Delivery {
@@ -31,12 +33,13 @@ impl Delivery {
         let limits = self.app.limits;
         let until = self.created + limits.deliver_within;
         let mut pauses = pauses(limits.longest_pause);
-        let mut attempts = 0;
+        let mut attempts = self.attempts;
         let Some(webhook) = self.webhook.clone() else {
             return self.give_up(attempts, "the message brought no session webhook to answer through");
         };
         loop {
             attempts += 1;
+            self.begin(attempts);
             let failure = match self.send(&webhook).await {
                 Ok(()) => return self.arrived(attempts),
                 Err(failure) => failure,
@@ -57,6 +60,14 @@ impl Delivery {
         // Held while a connection is used, not during a pause.
         let _permit = self.app.sending.acquire().await;
         self.app.webhooks.send_body(webhook, self.body.clone(), None).await
+    }
+
+    /// Notes a try after the first, so that the count goes on after a crash.
+    fn begin(&self, attempt: u32) {
+        if attempt > 1 {
+            let delivery = Some(self.index);
+            self.app.record(Record::Attempt { event: self.event, delivery, attempt });
+        }
     }
 
     fn arrived(&self, attempts: u32) {

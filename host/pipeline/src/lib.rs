@@ -9,6 +9,8 @@
 //! - `routing`: which plugins are asked about a message, in which order.
 //! - `reply`: what a plugin answered, as messages for the session webhook.
 //! - `delivery`: a reply on its way, with its retries and its own clock.
+//! - `private`: what is kept of a message for the host alone.
+//! - `recovery`: what the journal still holds when the process starts.
 //! - `counters`: what became of the messages, told in the log at the end.
 
 mod admission;
@@ -19,6 +21,8 @@ mod lanes;
 mod message;
 mod path;
 mod pipeline;
+mod private;
+mod recovery;
 mod reply;
 mod routing;
 

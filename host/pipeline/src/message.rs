@@ -1,5 +1,7 @@
 //! DingTalk's message as an event, and as the record that plugins get.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use belfry_dingtalk::{self as dingtalk, BotMessage, MessageContent};
 use belfry_event::{AttributeValue, CloudEvent, Data};
 use belfry_plugin_host::types;
@@ -8,9 +10,12 @@ use time::OffsetDateTime;
 /// The event type of a message to a bot.
 const MESSAGE_RECEIVED: &str = "dingtalk.message.received.v1";
 
+/// The source of an app's events, before its name.
+const SOURCE: &str = "/dingtalk/";
+
 /// The event of a message: what the journal keeps and rules see. `raw` is the payload without the session webhook.
 pub(crate) fn to_event(app: &str, id: &str, message: &BotMessage, raw: &str) -> CloudEvent {
-    let mut event = CloudEvent::new(id, format!("/dingtalk/{app}"), MESSAGE_RECEIVED);
+    let mut event = CloudEvent::new(id, format!("{SOURCE}{app}"), MESSAGE_RECEIVED);
     event.subject = Some(message.conversation.id.clone());
     event.time = message.created_at.and_then(time_of);
     event.datacontenttype = Some("application/json".to_owned());
@@ -18,6 +23,17 @@ pub(crate) fn to_event(app: &str, id: &str, message: &BotMessage, raw: &str) -> 
     event.extensions.insert("partitionkey".to_owned(), key);
     event.data = Data::json(raw.to_owned()).ok();
     event
+}
+
+/// The app that received an event's message.
+pub(crate) fn app_of(event: &CloudEvent) -> Option<&str> {
+    event.source.strip_prefix(SOURCE)
+}
+
+/// The time by this machine's clock, in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn time_of(milliseconds: u64) -> Option<OffsetDateTime> {

@@ -6,7 +6,9 @@ use belfry_dingtalk::{
     AckHandle, BotMessage, OutMessage, Push, SessionWebhook, Topic, WebhookClient, WebhookPolicy,
     redacted_raw,
 };
-use belfry_journal::{Appended, Completion, DeadLetter, Journal, JournalError, NewEvent, Position, Record};
+use belfry_journal::{
+    Appended, Completion, Culprit, DeadLetter, Journal, JournalError, NewEvent, Position, Record,
+};
 use belfry_plugin_host::{CallContext, CallError, Plugins, types};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesOrdered};
@@ -23,7 +25,9 @@ use crate::{
     counters::Counting,
     delivery::{Delivery, pauses},
     lanes::Lanes,
-    message, reply,
+    message,
+    private::Private,
+    reply,
     routing::Router,
 };
 
@@ -33,7 +37,7 @@ const LONGEST_ID: usize = 1024;
 /// One app: everything that must not be shared with another.
 pub(crate) struct App {
     pub(crate) name: String,
-    client_id: String,
+    pub(crate) client_id: String,
     pub(crate) admission: Admission,
     pub(crate) router: Router,
     pub(crate) webhooks: WebhookClient,
@@ -47,15 +51,15 @@ pub(crate) struct App {
 }
 
 /// A message in the journal that is to be handled.
-struct Work {
-    app: Arc<App>,
-    position: Position,
+pub(crate) struct Work {
+    pub(crate) app: Arc<App>,
+    pub(crate) position: Position,
     /// The conversation: its lane.
-    lane: Arc<str>,
-    message: Arc<types::Message>,
-    webhook: Option<Arc<SessionWebhook>>,
-    /// What is answered without asking a plugin.
-    answer: Option<String>,
+    pub(crate) lane: Arc<str>,
+    pub(crate) message: Arc<types::Message>,
+    pub(crate) webhook: Option<Arc<SessionWebhook>>,
+    /// What is answered without asking a plugin; empty: nothing.
+    pub(crate) answer: Option<String>,
 }
 
 /// What the plugins made of a message.
@@ -107,8 +111,8 @@ impl App {
                 Some((ack, work, appended)) = appending.next() => self.stored(ack, work, appended),
                 push = pushes.recv(), if open && appending.len() < self.limits.appending => match push {
                     Some(push) => if let Some((ack, work, event)) = self.receive(push) {
-                        let journal = self.journal.clone();
-                        appending.push_back(async move { (ack, work, journal.append(event).await) });
+                        let app = self.clone();
+                        appending.push_back(async move { (ack, work, app.append(event).await) });
                     },
                     None => open = false,
                 },
@@ -187,7 +191,7 @@ impl App {
             key: format!("{}/{}", self.client_id, parsed.conversation.id),
             dedupe: vec![dedupe],
             payload: message::to_event(&self.name, &id, &parsed, &raw).to_json().into(),
-            private: webhook.as_ref().map_or_else(Bytes::new, |webhook| webhook.expose().to_owned().into()),
+            private: Private::new(&self.client_id, webhook.as_ref()).to_bytes(),
         };
         let work = Work {
             app: self.clone(),
@@ -200,6 +204,21 @@ impl App {
         (push.ack, work, event)
     }
 
+    /// Stores an event. While the disk does not take it, it is tried again and not acknowledged, so that DingTalk keeps
+    /// it: what piles up is bounded by what may be without an acknowledgement.
+    async fn append(&self, event: NewEvent) -> Result<Appended, JournalError> {
+        let mut pauses = pauses(self.limits.longest_pause);
+        loop {
+            let problem = match self.journal.append(event.clone()).await {
+                Err(problem @ (JournalError::DiskFull { .. } | JournalError::Storage { .. })) => problem,
+                decided => return decided,
+            };
+            let pause = pauses.next().unwrap_or(self.limits.longest_pause);
+            error!(app = self.name, %problem, ?pause, "a message cannot be stored yet, so it is not acknowledged");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// The journal has answered: now, and not before, the gateway is told.
     fn stored(&self, ack: AckHandle, mut work: Work, appended: Result<Appended, JournalError>) {
         match appended {
@@ -207,7 +226,7 @@ impl App {
                 ack.success();
                 self.counting.received.add();
                 work.position = position;
-                self.handling.push(work.lane.clone(), work);
+                Self::enqueue(work);
             }
             Ok(Appended::Duplicate) => {
                 ack.success();
@@ -221,15 +240,27 @@ impl App {
         }
     }
 
+    /// Puts a message behind the others of its conversation.
+    pub(crate) fn enqueue(work: Work) {
+        work.app.handling.clone().push(work.lane.clone(), work);
+    }
+
+    /// Puts a reply behind the others of its conversation.
+    pub(crate) fn send_later((lane, delivery): (Arc<str>, Delivery)) {
+        delivery.app.delivering.clone().push(lane, delivery);
+    }
+
     /// Has the message handled, again and again while that fails for a while only. Tries after the first end at
     /// `handle_within`, so that a failing handler does not hold its conversation back for longer.
     async fn handle(self: Arc<Self>, mut work: Work) {
         if let Some(answer) = work.answer.take() {
-            self.complete(work, vec![OutMessage::text(answer)]);
+            let messages = if answer.is_empty() { Vec::new() } else { vec![OutMessage::text(answer)] };
+            self.complete(work, messages);
             return;
         }
         let until = Instant::now() + self.limits.handle_within;
         let mut pauses = pauses(self.limits.longest_pause);
+        self.begin(&work);
         let mut asked = self.ask_plugins(&work.message).await;
         loop {
             let failure = match asked {
@@ -251,11 +282,18 @@ impl App {
             self.counting.retries.add();
             tokio::time::sleep(pause).await;
             Arc::make_mut(&mut work.message).attempt += 1;
+            self.begin(&work);
             asked = match timeout_at(until, self.ask_plugins(&work.message)).await {
                 Ok(asked) => asked,
                 Err(_) => return self.fail(&work, &failure),
             };
         }
+    }
+
+    /// Notes that a try begins, so that one after a crash knows that it is not the first.
+    fn begin(&self, work: &Work) {
+        let (event, attempt) = (work.position, work.message.attempt);
+        self.record(Record::Attempt { event, delivery: None, attempt });
     }
 
     /// Asks one plugin after the other until one does not pass.
@@ -318,8 +356,9 @@ impl App {
                 webhook: work.webhook.clone(),
                 body,
                 created,
+                attempts: 0,
             };
-            self.delivering.push(work.lane.clone(), delivery);
+            Self::send_later((work.lane.clone(), delivery));
         }
     }
 
@@ -334,12 +373,14 @@ impl App {
             reason = failure.error.reason(),
             "a message could not be handled"
         );
-        self.record(Record::Dead(DeadLetter {
+        let letter = DeadLetter {
             event: work.position,
             delivery: None,
             reason: failure.error.reason().to_owned(),
             attempts: work.message.attempt,
-        }));
+        };
+        let culprit = Culprit { plugin: failure.plugin.clone(), generation: failure.generation };
+        self.record(Record::DeadIn(letter, culprit));
     }
 
     pub(crate) fn record(&self, record: Record) {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use belfry_dingtalk::{ConnectionState, StreamClient, Subscriptions};
-use belfry_journal::Journal;
+use belfry_journal::{Journal, JournalError};
 use belfry_plugin_host::Plugins;
 use tokio::{
     sync::watch,
@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
-use crate::{PipelineConfig, path::App};
+use crate::{AppSettings, PipelineConfig, path::App, recovery};
 
 /// Of the grace of a shutdown this much is kept for closing the sockets.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -45,41 +45,52 @@ struct RunningApp {
 }
 
 impl Pipeline {
-    /// Connects every app and runs until [`shutdown`](Self::shutdown). Needs a tokio runtime.
-    pub fn start(config: PipelineConfig, plugins: Arc<Plugins>, journal: Arc<dyn Journal>) -> Self {
+    /// Takes up what the journal holds, connects every app and runs until [`shutdown`](Self::shutdown).
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be read.
+    pub async fn start(
+        config: PipelineConfig,
+        plugins: Arc<Plugins>,
+        journal: Arc<dyn Journal>,
+    ) -> Result<Self, JournalError> {
         let tasks = TaskTracker::new();
         let mut watchers = Vec::new();
-        let apps = config
+        let apps: Vec<Arc<App>> = config
             .apps
             .iter()
-            .map(|settings| {
-                let app = Arc::new(App::new(settings, &config, plugins.clone(), journal.clone(), &tasks));
-                if app.admission.denies_all() {
-                    warn!(
-                        app = app.name,
-                        "allowed_users is empty: every message is refused; \"*\" lets everybody in"
-                    );
-                }
-                // Taken before the first look, so that no change between the two is missed.
-                let generations = plugins.changed();
-                let wanted = app.router.subscriptions();
-                if wanted.is_empty() {
-                    info!(app = app.name, "no plugin handles messages: nothing is subscribed");
-                }
-                let (subscribe, subscriptions) = watch::channel(wanted);
-                let (client, pushes) = StreamClient::spawn(
-                    settings.dingtalk.clone(),
-                    config.transport.clone(),
-                    config.stream.clone(),
-                    subscriptions,
-                );
-                watchers.push(tokio::spawn(follow_plugins(app.clone(), generations, subscribe)));
-                watchers.push(tokio::spawn(tell_connection(app.name.clone(), client.state())));
-                let source = tokio::spawn(app.clone().take(pushes));
-                RunningApp { app, client, source }
-            })
+            .map(|settings| Arc::new(App::new(settings, &config, plugins.clone(), journal.clone(), &tasks)))
             .collect();
-        Self { apps, journal, tasks, watchers }
+        // Before anything new can come: what is pending goes first in its conversation.
+        recovery::take_up(&apps, &*journal).await?;
+        let connect = |(app, settings): (Arc<App>, &AppSettings)| {
+            if app.admission.denies_all() {
+                warn!(
+                    app = app.name,
+                    "allowed_users is empty: every message is refused; \"*\" lets everybody in"
+                );
+            }
+            // Taken before the first look, so that no change between the two is missed.
+            let generations = plugins.changed();
+            let wanted = app.router.subscriptions();
+            if wanted.is_empty() {
+                info!(app = app.name, "no plugin handles messages: nothing is subscribed");
+            }
+            let (subscribe, subscriptions) = watch::channel(wanted);
+            let (client, pushes) = StreamClient::spawn(
+                settings.dingtalk.clone(),
+                config.transport.clone(),
+                config.stream.clone(),
+                subscriptions,
+            );
+            watchers.push(tokio::spawn(follow_plugins(app.clone(), generations, subscribe)));
+            watchers.push(tokio::spawn(tell_connection(app.name.clone(), client.state())));
+            let source = tokio::spawn(app.clone().take(pushes));
+            RunningApp { app, client, source }
+        };
+        let apps = apps.into_iter().zip(&config.apps).map(connect).collect();
+        Ok(Self { apps, journal, tasks, watchers })
     }
 
     /// Takes nothing more, lets acks leave and closes the sockets; then lets handlers and replies finish, all within

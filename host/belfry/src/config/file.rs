@@ -21,6 +21,8 @@ pub struct ConfigFile {
     pub plugins: BTreeMap<String, PluginTable>,
     /// Where Belfry keeps its files.
     pub host: HostTable,
+    /// Where messages are kept between receiving and answering.
+    pub journal: JournalTable,
     /// Bounds of the path from a message to its answer.
     pub pipeline: PipelineTable,
     /// What is logged and how.
@@ -168,6 +170,16 @@ pub struct HostTable {
     /// The folder for compiled plugins, relative to this file. Default: `belfry` in the user's cache folder.
     #[schemars(example = "/var/cache/belfry")]
     pub cache_dir: Option<String>,
+}
+
+/// Where messages are kept between receiving and answering.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalTable {
+    /// The journal's folder, relative to this file. A message is acknowledged when it is on the disk there, and what was
+    /// not answered yet is taken up at the next start. Left out: messages are kept in memory only.
+    #[schemars(example = &"belfry.journal")]
+    pub path: Option<String>,
 }
 
 /// Bounds of the path from a message to its answer.

@@ -57,6 +57,8 @@ pub struct Config {
     pub plugins_dir: PathBuf,
     /// Where compiled plugins are kept, or `None` where the system names no folder for caches.
     pub cache_dir: Option<PathBuf>,
+    /// The folder of the durable journal; none keeps messages in memory.
+    pub journal: Option<PathBuf>,
     /// Bounds of the path from a message to its answer.
     pub pipeline: Pipeline,
     /// What is logged and how.

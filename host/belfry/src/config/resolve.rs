@@ -10,7 +10,9 @@ use url::Url;
 use super::document::{Document, KeyPath};
 use super::error::{ConfigError, Problem};
 use super::expand::{self, Sources};
-use super::file::{AppTable, ConfigFile, DingTalkTable, HostTable, LimitsTable, PipelineTable, PluginTable};
+use super::file::{
+    AppTable, ConfigFile, DingTalkTable, HostTable, JournalTable, LimitsTable, PipelineTable, PluginTable,
+};
 use super::{
     App, Config, DEFAULT_APP, DingTalk, Limits, Loaded, Log, MINIMAL, Pipeline, Plugin, Proxy, ProxyUrl,
     Transport, units,
@@ -43,6 +45,7 @@ pub(super) fn resolve(
         plugins: resolver.plugins(file.plugins, &plugins_dir),
         plugins_dir,
         cache_dir: resolver.cache_dir(&file.host, env),
+        journal: resolver.journal(&file.journal),
         pipeline: resolver.pipeline(&file.pipeline),
         log: Log { format: file.log.format, level: file.log.level },
     };
@@ -354,6 +357,11 @@ impl Resolver<'_> {
             deliver_within: time("deliver_within", &table.deliver_within, default.deliver_within),
             shutdown_grace: time("shutdown_grace", &table.shutdown_grace, default.shutdown_grace),
         }
+    }
+
+    fn journal(&mut self, table: &JournalTable) -> Option<PathBuf> {
+        let path = KeyPath::of(&["journal", "path"]);
+        table.path.as_deref().and_then(|folder| self.path(&path, folder))
     }
 
     fn plugins_dir(&mut self, table: &HostTable) -> PathBuf {

@@ -254,7 +254,7 @@ const ADDED: &[(&str, &str)] = &[
     ("pipeline time", "[pipeline]\nshutdown_grace = \"soon\"\n"),
     ("log format", "[log]\nformat = \"jsn\"\n"),
     ("log level number", "[log]\nlevel = 3\n"),
-    ("later table", "[journal]\npath = \"belfry.journal\"\n"),
+    ("later table", "[connectors.crm]\nprofile = \"xbongbong\"\n"),
 ];
 
 /// One page of all cases: what is written, and what is said about it.

@@ -105,6 +105,7 @@ fn config(plugin: Plugin, folder: &Path, simulator: &str) -> Result<Config> {
         // Nothing is dropped in here: the workshop's one file has its table.
         plugins_dir: folder.join("plugins"),
         cache_dir: default_cache_dir(),
+        journal: None,
         pipeline: Pipeline::default(),
         log: Log::default(),
     })
