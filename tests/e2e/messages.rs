@@ -47,7 +47,7 @@ async fn every_kind_of_message_reaches_the_plugin() {
 
 #[tokio::test]
 async fn only_allowed_people_are_answered_and_nobody_is_resent() {
-    let bot = Setup::echo()
+    let mut bot = Setup::echo()
         .await
         .channel("allowed_users = [\"kim\"]\ndenied_reply = \"please ask Kim\"")
         .start()
@@ -67,6 +67,9 @@ async fn only_allowed_people_are_answered_and_nobody_is_resent() {
     .unwrap();
     assert_eq!(bot.replies(since, "please ask Kim"), 2, "Lee and Eve, once each");
     assert_eq!(bot.replies(since, ""), 3);
+    bot.terminate().await;
+    // Lee three times and Eve once; nothing in Kim's first message.
+    bot.logged(&["what became of the messages", "\"denied\":4", "\"empty\":1", "\"delivered\":3"]).await;
 }
 
 #[tokio::test]

@@ -1,49 +1,31 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What happened to the messages of one app since the start.
-#[derive(Debug, Clone, Copy)]
-#[expect(dead_code, reason = "read by its Debug, for the log")]
-pub(crate) struct Counters {
-    /// Messages taken into the journal.
-    pub received: u64,
-    /// Repeats of messages that were taken before.
-    pub duplicates: u64,
-    /// Messages of people who are not allowed.
-    pub denied: u64,
-    /// Messages without content, and the bot's own.
-    pub empty: u64,
-    /// Payloads that could not be read.
-    pub unreadable: u64,
-    /// Messages that came without content because the organisation's monthly quota is used up.
-    pub over_quota: u64,
-    /// Messages that a plugin handled.
-    pub handled: u64,
-    /// Messages that no plugin wanted.
-    pub unclaimed: u64,
-    /// Messages that ended as dead letters.
-    pub failed: u64,
-    /// Tries of a handler beyond the first.
-    pub retries: u64,
-    /// Replies that arrived.
-    pub delivered: u64,
-    /// Replies that ended as dead letters.
-    pub undelivered: u64,
-}
-
-/// The same, counting.
+/// What became of the messages of one app since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Counting {
+    /// Messages taken into the journal.
     pub received: Count,
+    /// Repeats of messages that were taken before.
     pub duplicates: Count,
+    /// Messages of people who are not allowed.
     pub denied: Count,
+    /// Messages without content, and the bot's own.
     pub empty: Count,
+    /// Payloads that could not be read.
     pub unreadable: Count,
+    /// Messages that came without content because the organisation's monthly quota is used up.
     pub over_quota: Count,
+    /// Messages that a plugin handled.
     pub handled: Count,
+    /// Messages that no plugin wanted.
     pub unclaimed: Count,
+    /// Messages that ended as dead letters.
     pub failed: Count,
+    /// Tries of a handler beyond the first.
     pub retries: Count,
+    /// Replies that arrived.
     pub delivered: Count,
+    /// Replies that ended as dead letters.
     pub undelivered: Count,
 }
 
@@ -63,20 +45,23 @@ impl Count {
 }
 
 impl Counting {
-    pub(crate) fn read(&self) -> Counters {
-        Counters {
-            received: self.received.get(),
-            duplicates: self.duplicates.get(),
-            denied: self.denied.get(),
-            empty: self.empty.get(),
-            unreadable: self.unreadable.get(),
-            over_quota: self.over_quota.get(),
-            handled: self.handled.get(),
-            unclaimed: self.unclaimed.get(),
-            failed: self.failed.get(),
-            retries: self.retries.get(),
-            delivered: self.delivered.get(),
-            undelivered: self.undelivered.get(),
-        }
+    /// Tells an operator, at the end.
+    pub(crate) fn tell(&self, app: &str) {
+        tracing::info!(
+            app,
+            received = self.received.get(),
+            handled = self.handled.get(),
+            delivered = self.delivered.get(),
+            unclaimed = self.unclaimed.get(),
+            duplicates = self.duplicates.get(),
+            denied = self.denied.get(),
+            empty = self.empty.get(),
+            unreadable = self.unreadable.get(),
+            over_quota = self.over_quota.get(),
+            retries = self.retries.get(),
+            failed = self.failed.get(),
+            undelivered = self.undelivered.get(),
+            "what became of the messages"
+        );
     }
 }

@@ -10,9 +10,13 @@ use wasmtime::EngineWeak;
 /// How long a guest may run before somebody else gets a turn.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
+/// Under steady traffic of quick guests the thread only looks now and then: hardly any tick would find one, and each costs
+/// as much as a quarter of a message. The first long guest may thus hold its thread this long before it moves.
+const CALM_TICK: Duration = Duration::from_millis(20);
+
 /// How many ticks without a guest pass before the thread goes to sleep. Waking it costs a system call on the path of a
 /// message; under steady traffic it stays awake.
-const IDLE_TICKS: u32 = 4;
+const IDLE_TICKS: u32 = 2;
 
 /// Ticks the engine's epoch while guests run.
 pub(crate) struct Ticker {
@@ -68,9 +72,11 @@ impl Shared {
     fn run(&self, engine: &EngineWeak) {
         let mut idle = 0;
         let mut seen = 0;
+        let mut busy = false;
         while !self.stopped.load(Ordering::SeqCst) {
-            thread::sleep(TICK);
-            if self.running.load(Ordering::SeqCst) > 0 {
+            thread::sleep(if busy { TICK } else { CALM_TICK });
+            busy = self.running.load(Ordering::SeqCst) > 0;
+            if busy {
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
                 idle = 0;
