@@ -130,7 +130,7 @@ pub fn prepare_belfry(folder: &Path, gateway: &str) -> Result<()> {
     std::fs::create_dir_all(folder.join("plugins"))?;
     let config = format!(
         "[channels_config.dingtalk]\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"simulated\"\n\
-         allowed_users = [\"*\"]\napi_base = \"{gateway}\"\nproxy = \"none\"\n"
+         allowed_users = [\"*\"]\napi_base = \"{gateway}\"\nproxy = \"none\"\n\n[host]\ncache_dir = \"cache\"\n"
     );
     std::fs::write(folder.join("belfry.toml"), config).context("write the config")
 }
