@@ -152,10 +152,11 @@ async fn a_terminal_takes_lines_at_once_and_is_given_back() {
             assert!(found.await.is_ok(), "no {part:?} in:\n{seen}");
         };
         until("> ").await;
-        keys.write_all(format!("first\rsecond\rthird\r{end}").as_bytes()).unwrap();
-        for answer in ["first\r\n", "second\r\n", "third\r\n"] {
+        keys.write_all(b"first\rsecond\rthird\r").unwrap();
+        for answer in ["bot: first\r\n", "bot: second\r\n", "bot: third\r\n"] {
             until(answer).await;
         }
+        keys.write_all(end.as_bytes()).unwrap();
         if end == "half a line" {
             until(end).await;
             let pid = chat.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())).unwrap();
