@@ -1,9 +1,10 @@
 //! From the config's types to those of the crates that are set up with them.
 
 use belfry_dingtalk::{AppConfig, ProxyConfig, TransportConfig};
+use belfry_journal::DurableSettings;
 use belfry_plugin_host as plugin;
 
-use crate::config::{App, Limits, Plugin, Proxy, Transport};
+use crate::config::{App, Journal, Limits, Plugin, Proxy, Transport};
 
 impl From<&App> for AppConfig {
     fn from(app: &App) -> Self {
@@ -25,6 +26,17 @@ impl From<&Transport> for TransportConfig {
                 Proxy::None => ProxyConfig::none(),
                 Proxy::Url(url) => ProxyConfig::explicit(url.expose(), &transport.no_proxy.join(",")),
             },
+        }
+    }
+}
+
+impl From<&Journal> for DurableSettings {
+    fn from(journal: &Journal) -> Self {
+        Self {
+            commit_window: journal.commit_window,
+            keep_for: journal.keep_for,
+            keep_bytes: journal.keep_size,
+            ..Self::default()
         }
     }
 }
@@ -68,6 +80,14 @@ mod tests {
     fn defaults_are_those_of_the_crates() {
         let (here, journal) = (Pipeline::default(), belfry_journal::MemoryLimits::default());
         assert_eq!((here.pending, here.pending_bytes), (journal.pending, journal.pending_bytes));
+        let (kept, durable) = (Journal::on_disk("x".into()), DurableSettings::default());
+        assert_eq!(
+            (kept.commit_window, kept.keep_for, kept.keep_size),
+            (durable.commit_window, durable.keep_for, durable.keep_bytes)
+        );
+        for words in ["Default 2ms", "Default 7d", "Default 256MiB"] {
+            assert!(schema().contains(words), "{words}");
+        }
         let path = belfry_pipeline::PipelineLimits::default();
         assert_eq!((here.handle_within, here.deliver_within), (path.handle_within, path.deliver_within));
     }

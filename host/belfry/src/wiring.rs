@@ -10,7 +10,7 @@ use belfry_plugin_host::{Host, HostConfig, PluginSpec, Plugins, PluginsConfig};
 use tokio::runtime::{self, Runtime};
 use tracing::{error, warn};
 
-use crate::config::Config;
+use crate::config::{Config, JournalEngine};
 
 /// The two runtimes of a host. Sockets, timers and short guests share one thread: a message then costs no wake-up of
 /// another. Guests that compute for longer move to the second runtime, which has a thread for each core.
@@ -85,15 +85,15 @@ impl Running {
     }
 }
 
-/// The journal that the config names, or one in memory.
+/// The journal that the config asks for.
 fn open_journal(config: &Config) -> Result<Arc<dyn Journal>> {
-    let Some(path) = &config.journal else {
+    if config.journal.engine == JournalEngine::Memory {
         return Ok(Arc::new(MemoryJournal::new(with_bounds(Limits::default(), config))));
-    };
-    let settings = DurableSettings::default();
+    }
+    let settings = DurableSettings::from(&config.journal);
     let limits = with_bounds(settings.limits, config);
-    let journal =
-        DurableJournal::open(path, DurableSettings { limits, ..settings }).context("open the journal")?;
+    let journal = DurableJournal::open(&config.journal.path, DurableSettings { limits, ..settings })
+        .context("open the journal")?;
     if let Some(damage) = journal.damage() {
         error!(
             reason = damage.reason,

@@ -25,6 +25,9 @@ pub struct ConfigFile {
     pub journal: JournalTable,
     /// Bounds of the path from a message to its answer.
     pub pipeline: PipelineTable,
+    /// What each app may use of DingTalk in a month. Nothing is refused beyond it: `belfry status` shows it, and the log
+    /// warns at 80 %.
+    pub quota: QuotaTable,
     /// What is logged and how.
     pub log: LogTable,
 }
@@ -170,16 +173,43 @@ pub struct HostTable {
     /// The folder for compiled plugins, relative to this file. Default: `belfry` in the user's cache folder.
     #[schemars(example = "/var/cache/belfry")]
     pub cache_dir: Option<String>,
+    /// The socket on which a running host takes commands such as `belfry status`, relative to this file; at most about
+    /// 100 bytes with its folder. Default: `control.sock` in the journal's folder, or none if that is in memory.
+    #[schemars(example = "/run/belfry/control.sock")]
+    pub control_socket: Option<String>,
 }
 
 /// Where messages are kept between receiving and answering.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct JournalTable {
-    /// The journal's folder, relative to this file. A message is acknowledged when it is on the disk there, and what was
-    /// not answered yet is taken up at the next start. Left out: messages are kept in memory only.
+    /// "disk" (default): a message is acknowledged when it is on the disk, and what was not answered yet is taken up at
+    /// the next start. "memory": a process that is killed loses what it had not answered.
+    pub engine: JournalEngine,
+    /// The journal's folder, relative to this file. One running host has it to itself. Default `belfry.journal`.
     #[schemars(example = &"belfry.journal")]
     pub path: Option<String>,
+    /// How long a message waits for others to share its write to the disk, from "0ms" to "1s": longer takes less CPU and
+    /// acknowledges later. Default 2ms.
+    #[schemars(example = "5ms")]
+    pub commit_window: Option<String>,
+    /// How long messages that are over are kept for `belfry event`. Default 7d.
+    #[schemars(example = "30d")]
+    pub keep_for: Option<String>,
+    /// What the journal may hold on the disk before the oldest of those go earlier. Default 256MiB.
+    #[schemars(example = "1GiB")]
+    pub keep_size: Option<String>,
+}
+
+/// Where messages are kept between receiving and answering.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalEngine {
+    /// On the disk.
+    #[default]
+    Disk,
+    /// In memory.
+    Memory,
 }
 
 /// Bounds of the path from a message to its answer.
@@ -204,6 +234,26 @@ pub struct PipelineTable {
     /// How long running handlers may go on after Ctrl-C or SIGTERM. Default 15 s.
     #[schemars(example = "15s")]
     pub shutdown_grace: Option<String>,
+    /// What a person is told whose message was given up, in one line. Default: one in Chinese and English; "" tells
+    /// nothing.
+    #[schemars(example = "Sorry, that did not work.")]
+    pub failure_reply: Option<String>,
+    /// Replies sent to one conversation within a minute; more wait for their turn. DingTalk takes 20 and refuses the
+    /// conversation for a while beyond it. 0 is any number. Default 20.
+    #[schemars(example = 20, range(min = 0, max = 1_000_000))]
+    pub replies_per_minute: Option<u32>,
+}
+
+/// What each app may use of DingTalk in a month.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuotaTable {
+    /// Calls of the OpenAPI. Default 5000, what a standard organisation has.
+    #[schemars(example = 10_000, range(min = 1, max = 1_000_000_000))]
+    pub api_calls: Option<u32>,
+    /// Messages and events pushed over the Stream connection. Default 3000, what a standard organisation has.
+    #[schemars(example = 10_000, range(min = 1, max = 1_000_000_000))]
+    pub stream_pushes: Option<u32>,
 }
 
 /// What is logged and how.

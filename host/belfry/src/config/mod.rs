@@ -21,6 +21,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,11 +30,14 @@ use url::Url;
 
 pub(crate) use check::nearest;
 pub use error::{ConfigError, Position, Problem};
-pub use file::{LogFormat, LogLevel};
+pub use file::{JournalEngine, LogFormat, LogLevel};
 pub use schema::schema;
 
 /// The name of the app in the plain `[channels_config.dingtalk]` table.
 pub const DEFAULT_APP: &str = "default";
+
+/// What a person is told whose message was given up, unless the config says otherwise.
+pub const FAILURE_REPLY: &str = "抱歉，这条消息处理失败了。 Sorry, this message could not be handled.";
 
 /// The largest config that is read, in bytes: a thousand plugins fit in a tenth of it.
 const LARGEST: u64 = 1 << 20;
@@ -57,10 +61,14 @@ pub struct Config {
     pub plugins_dir: PathBuf,
     /// Where compiled plugins are kept, or `None` where the system names no folder for caches.
     pub cache_dir: Option<PathBuf>,
-    /// The folder of the durable journal; none keeps messages in memory.
-    pub journal: Option<PathBuf>,
+    /// Where a running host takes commands, or `None` for nowhere.
+    pub control_socket: Option<PathBuf>,
+    /// Where messages are kept between receiving and answering.
+    pub journal: Journal,
     /// Bounds of the path from a message to its answer.
     pub pipeline: Pipeline,
+    /// What each app may use of DingTalk in a month.
+    pub quota: Quota,
     /// What is logged and how.
     pub log: Log,
 }
@@ -172,6 +180,56 @@ pub struct Limits {
     pub log_bytes: Option<u64>,
 }
 
+/// Where messages are kept between receiving and answering.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// On the disk or in memory.
+    pub engine: JournalEngine,
+    /// The journal's folder. Without meaning for [`JournalEngine::Memory`].
+    pub path: PathBuf,
+    /// How long a message waits for others to share its write to the disk; may be zero.
+    pub commit_window: Duration,
+    /// How long messages that are over are kept for `belfry event`.
+    pub keep_for: Duration,
+    /// What the journal may hold on the disk, in bytes, before the oldest of those go earlier.
+    pub keep_size: u64,
+}
+
+impl Journal {
+    /// On the disk, in this folder, with the defaults of everything else.
+    #[must_use]
+    pub fn on_disk(path: PathBuf) -> Self {
+        Self {
+            engine: JournalEngine::Disk,
+            path,
+            commit_window: Duration::from_millis(2),
+            keep_for: Duration::from_secs(7 * 24 * 60 * 60),
+            keep_size: 256 << 20,
+        }
+    }
+
+    /// In memory: what is pending ends with the process.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self { engine: JournalEngine::Memory, ..Self::on_disk(PathBuf::new()) }
+    }
+}
+
+/// What each app may use of DingTalk in a month. Nothing is refused beyond it: it is shown, and warned of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Calls of the OpenAPI.
+    pub api_calls: u64,
+    /// Messages and events pushed over the Stream connection.
+    pub stream_pushes: u64,
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self { api_calls: 5_000, stream_pushes: 3_000 }
+    }
+}
+
 /// Bounds of the path from a message to its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pipeline {
@@ -185,6 +243,10 @@ pub struct Pipeline {
     pub deliver_within: Duration,
     /// How long running handlers may go on after Ctrl-C or SIGTERM.
     pub shutdown_grace: Duration,
+    /// What a person is told whose message was given up; `None` for nothing.
+    pub failure_reply: Option<String>,
+    /// Replies sent to one conversation within a minute, more wait; `None` for any number.
+    pub replies_per_minute: Option<NonZeroU32>,
 }
 
 impl Default for Pipeline {
@@ -195,6 +257,8 @@ impl Default for Pipeline {
             handle_within: Duration::from_secs(30),
             deliver_within: Duration::from_secs(30 * 60),
             shutdown_grace: Duration::from_secs(15),
+            failure_reply: Some(FAILURE_REPLY.to_owned()),
+            replies_per_minute: NonZeroU32::new(20),
         }
     }
 }

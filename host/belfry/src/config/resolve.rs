@@ -1,6 +1,7 @@
 //! From the tables as written to [`Config`]: expansion, units, URLs, paths, and the rules between keys.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,15 +12,20 @@ use super::document::{Document, KeyPath};
 use super::error::{ConfigError, Problem};
 use super::expand::{self, Sources};
 use super::file::{
-    AppTable, ConfigFile, DingTalkTable, HostTable, JournalTable, LimitsTable, PipelineTable, PluginTable,
+    AppTable, ConfigFile, DingTalkTable, HostTable, JournalEngine, JournalTable, LimitsTable, PipelineTable,
+    PluginTable, QuotaTable,
 };
 use super::{
-    App, Config, DEFAULT_APP, DingTalk, Limits, Loaded, Log, MINIMAL, Pipeline, Plugin, Proxy, ProxyUrl,
-    Transport, units,
+    App, Config, DEFAULT_APP, DingTalk, Journal, Limits, Loaded, Log, MINIMAL, Pipeline, Plugin, Proxy,
+    ProxyUrl, Quota, Transport, units,
 };
 
 const API_BASE: &str = "https://api.dingtalk.com";
 const OAPI_BASE: &str = "https://oapi.dingtalk.com";
+const JOURNAL: &str = "belfry.journal";
+const CONTROL_SOCKET: &str = "control.sock";
+/// DingTalk's patience with an ack ends after 3 s.
+const LONGEST_WINDOW: Duration = Duration::from_secs(1);
 /// Components address their memory with 32 bits.
 const MOST_MEMORY: u64 = 4 << 30;
 const CHANNEL: [&str; 2] = ["channels_config", "dingtalk"];
@@ -40,13 +46,16 @@ pub(super) fn resolve(
     };
     let dingtalk = resolver.dingtalk(file.channels_config.dingtalk);
     let plugins_dir = resolver.plugins_dir(&file.host);
+    let journal = resolver.journal(&file.journal);
     let config = Config {
         dingtalk,
         plugins: resolver.plugins(file.plugins, &plugins_dir),
         plugins_dir,
         cache_dir: resolver.cache_dir(&file.host, env),
-        journal: resolver.journal(&file.journal),
-        pipeline: resolver.pipeline(&file.pipeline),
+        control_socket: resolver.control_socket(&file.host, &journal),
+        journal,
+        pipeline: resolver.pipeline(file.pipeline),
+        quota: quota(&file.quota),
         log: Log { format: file.log.format, level: file.log.level },
     };
     if resolver.problems.is_empty() {
@@ -63,6 +72,14 @@ pub(super) fn cache_dir_from(env: &dyn Fn(&str) -> Option<String>) -> Option<Pat
         .or_else(|| from("LOCALAPPDATA"))
         .or_else(|| from("HOME").map(|home| home.join(".cache")))?;
     Some(base.join("belfry"))
+}
+
+fn quota(table: &QuotaTable) -> Quota {
+    let default = Quota::default();
+    Quota {
+        api_calls: table.api_calls.map_or(default.api_calls, u64::from),
+        stream_pushes: table.stream_pushes.map_or(default.stream_pushes, u64::from),
+    }
 }
 
 struct Resolver<'a> {
@@ -340,7 +357,7 @@ impl Resolver<'_> {
         units::time(text?).map_err(|expected| self.problem(path, format!("expected {expected}"), "")).ok()
     }
 
-    fn pipeline(&mut self, table: &PipelineTable) -> Pipeline {
+    fn pipeline(&mut self, table: PipelineTable) -> Pipeline {
         let default = Pipeline::default();
         let at = KeyPath::of(&["pipeline"]);
         let count = |given: Option<u32>| given.and_then(|given| usize::try_from(given).ok());
@@ -356,12 +373,69 @@ impl Resolver<'_> {
             handle_within: time("handle_within", &table.handle_within, default.handle_within),
             deliver_within: time("deliver_within", &table.deliver_within, default.deliver_within),
             shutdown_grace: time("shutdown_grace", &table.shutdown_grace, default.shutdown_grace),
+            failure_reply: match table.failure_reply {
+                Some(text) => Some(text).filter(|text| !text.trim().is_empty()),
+                None => default.failure_reply,
+            },
+            replies_per_minute: match table.replies_per_minute {
+                Some(count) => NonZeroU32::new(count),
+                None => default.replies_per_minute,
+            },
         }
     }
 
-    fn journal(&mut self, table: &JournalTable) -> Option<PathBuf> {
-        let path = KeyPath::of(&["journal", "path"]);
-        table.path.as_deref().and_then(|folder| self.path(&path, folder))
+    fn journal(&mut self, table: &JournalTable) -> Journal {
+        let at = KeyPath::of(&["journal"]);
+        let given = table.path.as_deref().and_then(|folder| self.path(&at.then("path"), folder));
+        if table.engine == JournalEngine::Memory {
+            let keys = [
+                ("path", &table.path),
+                ("commit_window", &table.commit_window),
+                ("keep_for", &table.keep_for),
+                ("keep_size", &table.keep_size),
+            ];
+            for (key, _) in keys.into_iter().filter(|(_, value)| value.is_some()) {
+                let mend = format!("leave `{key}` out, or set engine = \"disk\"");
+                self.problem(&at.then(key), "has no effect on a journal in memory", mend);
+            }
+            return Journal::in_memory();
+        }
+        let default = Journal::on_disk(given.unwrap_or_else(|| self.folder.join(JOURNAL)));
+        Journal {
+            commit_window: self
+                .commit_window(&at.then("commit_window"), table)
+                .unwrap_or(default.commit_window),
+            keep_for: self.time(&at.then("keep_for"), table.keep_for.as_deref()).unwrap_or(default.keep_for),
+            keep_size: self
+                .size(&at.then("keep_size"), table.keep_size.as_deref())
+                .unwrap_or(default.keep_size),
+            ..default
+        }
+    }
+
+    /// The one time that may be zero.
+    fn commit_window(&mut self, path: &KeyPath, table: &JournalTable) -> Option<Duration> {
+        let text = table.commit_window.as_deref()?;
+        if text.trim() == "0ms" {
+            return Some(Duration::ZERO);
+        }
+        let window = self.time(path, Some(text))?;
+        if window > LONGEST_WINDOW {
+            self.problem(
+                path,
+                "a message cannot wait longer than 1s to be acknowledged",
+                "DingTalk waits for about 3 s; 2ms to 10ms are good values",
+            );
+        }
+        Some(window)
+    }
+
+    fn control_socket(&mut self, table: &HostTable, journal: &Journal) -> Option<PathBuf> {
+        match (table.control_socket.as_deref(), journal.engine) {
+            (Some(socket), _) => self.path(&KeyPath::of(&["host", "control_socket"]), socket),
+            (None, JournalEngine::Disk) => Some(journal.path.join(CONTROL_SOCKET)),
+            (None, JournalEngine::Memory) => None,
+        }
     }
 
     fn plugins_dir(&mut self, table: &HostTable) -> PathBuf {

@@ -56,6 +56,9 @@ fn defaults() {
     assert_eq!(config.plugins_dir, Path::new("/etc/belfry/plugins"));
     assert_eq!(config.cache_dir.as_deref(), Some(Path::new("/home/op/.cache/belfry")));
     assert_eq!(config.pipeline, Pipeline::default());
+    assert_eq!(config.journal, Journal::on_disk("/etc/belfry/belfry.journal".into()));
+    assert_eq!(config.control_socket.as_deref(), Some(Path::new("/etc/belfry/belfry.journal/control.sock")));
+    assert_eq!(config.quota, Quota { api_calls: 5_000, stream_pushes: 3_000 });
     assert_eq!(config.log, Log { format: LogFormat::Human, level: LogLevel::Info });
 }
 
@@ -96,6 +99,18 @@ fn everything_set() {
         [host]
         plugins_dir = "drop"
         cache_dir = "cache"
+        control_socket = "run/belfry.sock"
+
+        [journal]
+        engine = "disk"
+        path = "kept"
+        commit_window = "0ms"
+        keep_for = "30d"
+        keep_size = "1GiB"
+
+        [quota]
+        api_calls = 10_000
+        stream_pushes = 20_000
 
         [pipeline]
         pending = 1_000
@@ -103,6 +118,8 @@ fn everything_set() {
         handle_within = "10s"
         deliver_within = "1h"
         shutdown_grace = "5s"
+        failure_reply = ""
+        replies_per_minute = 0
 
         [log]
         format = "json"
@@ -149,11 +166,33 @@ fn everything_set() {
             handle_within: Duration::from_secs(10),
             deliver_within: Duration::from_secs(3600),
             shutdown_grace: Duration::from_secs(5),
+            failure_reply: None,
+            replies_per_minute: None,
         }
     );
+    assert_eq!(config.control_socket, Some(folder.path().join("run/belfry.sock")));
+    assert_eq!(
+        config.journal,
+        Journal {
+            engine: JournalEngine::Disk,
+            path: folder.path().join("kept"),
+            commit_window: Duration::ZERO,
+            keep_for: Duration::from_secs(30 * 86_400),
+            keep_size: 1 << 30,
+        }
+    );
+    assert_eq!(config.quota, Quota { api_calls: 10_000, stream_pushes: 20_000 });
     assert_eq!(config.log, Log { format: LogFormat::Json, level: LogLevel::Debug });
     assert_eq!(warnings.len(), 1, "the empty allow-list of hr: {warnings:?}");
     assert!(!format!("{config:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_journal_in_memory_has_no_control_socket_unless_one_is_named() {
+    let Loaded { config, .. } = good(&format!("{GOOD}[journal]\nengine = \"memory\"\n"));
+    assert_eq!((config.journal, config.control_socket), (Journal::in_memory(), None));
+    let named = good(&format!("{GOOD}[journal]\nengine = \"memory\"\n[host]\ncontrol_socket = \"s\"\n"));
+    assert_eq!(named.config.control_socket.as_deref(), Some(Path::new("/etc/belfry/s")));
 }
 
 #[test]
@@ -252,6 +291,14 @@ const ADDED: &[(&str, &str)] = &[
     ("limit unknown", "[plugins.todo]\nlimits = { ram = \"64MiB\" }\n"),
     ("pipeline zero", "[pipeline]\npending = 0\n"),
     ("pipeline time", "[pipeline]\nshutdown_grace = \"soon\"\n"),
+    ("journal engine", "[journal]\nengine = \"sqlite\"\n"),
+    ("journal in memory with a path", "[journal]\nengine = \"memory\"\npath = \"x\"\nkeep_for = \"1h\"\n"),
+    ("journal commit window", "[journal]\ncommit_window = \"2s\"\n"),
+    ("journal commit window as number", "[journal]\ncommit_window = 5\n"),
+    ("journal keep for ever", "[journal]\nkeep_for = \"0d\"\n"),
+    ("replies per minute", "[pipeline]\nreplies_per_minute = -1\n"),
+    ("quota zero", "[quota]\napi_calls = 0\n"),
+    ("control socket empty", "[host]\ncontrol_socket = \"\"\n"),
     ("log format", "[log]\nformat = \"jsn\"\n"),
     ("log level number", "[log]\nlevel = 3\n"),
     ("later table", "[connectors.crm]\nprofile = \"xbongbong\"\n"),

@@ -24,11 +24,11 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Reads a time: `500ms`, `2s`, `5m` or `1h`, at most a year.
+/// Reads a time: `500ms`, `2s`, `5m`, `1h` or `7d`, at most a year.
 ///
 /// The error is a fragment that names what was expected.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    const EXPECTED: &str = r#"a whole number with ms, s, m or h, such as "500ms" or "2s""#;
+    const EXPECTED: &str = r#"a whole number with ms, s, m, h or d, such as "500ms" or "2s""#;
     const YEAR_MS: u64 = 365 * 24 * 3_600_000;
     let (number, unit) = split(text).ok_or(EXPECTED)?;
     let factor: u64 = match unit {
@@ -36,6 +36,7 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 24 * 3_600_000,
         _ => return Err(EXPECTED.to_owned()),
     };
     match number.checked_mul(factor) {
@@ -70,6 +71,7 @@ mod tests {
         assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(time("2s"), Ok(Duration::from_secs(2)));
         assert_eq!(time("1h"), Ok(Duration::from_secs(3600)));
+        assert_eq!(time("7d"), Ok(Duration::from_secs(7 * 86_400)));
         for wrong in ["", "2", "s", "1.5s", "-1s", "0s", "2 sec", "9999999999h", "1m30s"] {
             assert!(time(wrong).is_err(), "{wrong}");
         }

@@ -20,7 +20,10 @@ use url::Url;
 
 use crate::{
     cli::{DevArgs, Global},
-    config::{App, Config, DEFAULT_APP, DingTalk, Log, Pipeline, Plugin, Transport, default_cache_dir},
+    config::{
+        App, Config, DEFAULT_APP, DingTalk, Journal, Log, Pipeline, Plugin, Quota, Transport,
+        default_cache_dir,
+    },
     logging,
     signals::StopSignals,
     wiring::{Running, Runtimes},
@@ -105,8 +108,11 @@ fn config(plugin: Plugin, folder: &Path, simulator: &str) -> Result<Config> {
         // Nothing is dropped in here: the workshop's one file has its table.
         plugins_dir: folder.join("plugins"),
         cache_dir: default_cache_dir(),
-        journal: None,
-        pipeline: Pipeline::default(),
+        control_socket: None,
+        journal: Journal::in_memory(),
+        // A person who tries a plugin is not to wait for DingTalk's limits.
+        pipeline: Pipeline { replies_per_minute: None, ..Pipeline::default() },
+        quota: Quota::default(),
         log: Log::default(),
     })
 }
