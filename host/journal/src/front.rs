@@ -88,3 +88,53 @@ impl Clock {
         self.opened_at_ms.saturating_add(since)
     }
 }
+
+/// The part of [`Journal`](crate::Journal) that needs no payload: the same for every engine with a `front`.
+macro_rules! answered_by_the_front {
+    () => {
+        fn is_full(&self) -> bool {
+            self.front.is_full()
+        }
+
+        fn stats(&self) -> crate::JournalStats {
+            self.front.lock().stats()
+        }
+
+        fn pending_events(
+            &self,
+            after: Option<crate::Position>,
+            limit: usize,
+        ) -> crate::JournalFuture<'_, Result<Vec<crate::PendingEvent>, crate::JournalError>> {
+            Box::pin(async move { Ok(self.front.lock().ledger.list_events(after, limit)) })
+        }
+
+        fn pending_deliveries(
+            &self,
+            after: Option<(crate::Position, u32)>,
+            limit: usize,
+        ) -> crate::JournalFuture<'_, Result<Vec<crate::PendingDelivery>, crate::JournalError>> {
+            Box::pin(async move { Ok(self.front.lock().ledger.list_deliveries(after, limit)) })
+        }
+
+        fn dead_letters(&self) -> Vec<crate::DeadLetterHead> {
+            self.front.lock().dead.iter().map(crate::letters::Death::head).collect()
+        }
+
+        fn route(&self, conversation: &str) -> Option<crate::Route> {
+            self.front.lock().routes.get(conversation).cloned()
+        }
+
+        fn counters(&self) -> Vec<crate::Counter> {
+            self.front.lock().counters.all()
+        }
+
+        fn keys(&self, bucket: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+            self.front.lock().buckets.keys(bucket, after, limit)
+        }
+
+        fn bucket_bytes(&self, bucket: &str) -> usize {
+            self.front.lock().buckets.bytes(bucket)
+        }
+    };
+}
+pub(crate) use answered_by_the_front;

@@ -3,8 +3,8 @@ use std::{future::Future, pin::Pin};
 use bytes::Bytes;
 
 use crate::{
-    Appended, Counter, DeadLetter, JournalError, JournalStats, NewEvent, Position, Record, Route,
-    StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
+    Appended, Counter, DeadLetterHead, JournalError, JournalStats, NewEvent, PendingDelivery, PendingEvent,
+    Position, Record, Route, StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
 };
 
 /// A future that borrows the journal.
@@ -29,19 +29,39 @@ pub trait Journal: Send + Sync {
     /// What it holds.
     fn stats(&self) -> JournalStats;
 
-    /// Events not handled yet, oldest first. A host asks for them once, when it starts.
+    /// What keeps it from storing at present, if anything does.
+    fn trouble(&self) -> Option<JournalError>;
+
+    /// Events not handled yet, by position. A host asks for them once, when it starts, and reads each with
+    /// [`pending_event`](Self::pending_event) when its turn comes: a long list takes little memory.
     fn pending_events(
         &self,
         after: Option<Position>,
         limit: usize,
-    ) -> JournalFuture<'_, Result<Vec<StoredEvent>, JournalError>>;
+    ) -> JournalFuture<'_, Result<Vec<PendingEvent>, JournalError>>;
 
-    /// Deliveries not arrived yet, by event and index. A host asks for them once, when it starts.
+    /// Deliveries not arrived yet, by event and index; as with events, each is read when its turn comes.
     fn pending_deliveries(
         &self,
         after: Option<(Position, u32)>,
         limit: usize,
-    ) -> JournalFuture<'_, Result<Vec<StoredDelivery>, JournalError>>;
+    ) -> JournalFuture<'_, Result<Vec<PendingDelivery>, JournalError>>;
+
+    /// An event that is not handled yet; none if there is no such, or no more.
+    fn pending_event(
+        &self,
+        position: Position,
+    ) -> JournalFuture<'_, Result<Option<StoredEvent>, JournalError>>;
+
+    /// A delivery that has not arrived yet; none if there is no such, or no more.
+    fn pending_delivery(
+        &self,
+        event: Position,
+        index: u32,
+    ) -> JournalFuture<'_, Result<Option<StoredDelivery>, JournalError>>;
+
+    /// An event whatever became of it, as long as it is kept.
+    fn event(&self, position: Position) -> JournalFuture<'_, Result<Option<TracedEvent>, JournalError>>;
 
     /// Events whatever became of them, newest first and before `before`, as far as they are kept.
     fn events(
@@ -50,8 +70,8 @@ pub trait Journal: Send + Sync {
         limit: usize,
     ) -> JournalFuture<'_, Result<Vec<TracedEvent>, JournalError>>;
 
-    /// The dead letters kept, oldest first.
-    fn dead_letters(&self) -> Vec<DeadLetter>;
+    /// The dead letters kept, oldest first. What each is about is read with [`dead_letter`](Self::dead_letter).
+    fn dead_letters(&self) -> Vec<DeadLetterHead>;
 
     /// A dead letter with what it is about; none if there is no such.
     fn dead_letter(

@@ -13,6 +13,7 @@
 //! - [`DurableJournal`]: the engine for one host on one machine, in a folder on its disk.
 //! - [`NewEvent`], [`Appended`], [`Record`], [`Completion`], [`DeadLetter`], [`KeyValueWrite`], [`Route`], [`Counter`]:
 //!   what goes in.
+//! - [`PendingEvent`], [`PendingDelivery`], [`DeadLetterHead`]: what is listed.
 //! - [`StoredEvent`], [`StoredDelivery`], [`StoredDeadLetter`], [`TracedEvent`]: what comes out.
 
 mod dedupe;
@@ -20,6 +21,8 @@ mod durable;
 mod fold;
 mod front;
 mod journal;
+mod ledger;
+mod letters;
 mod limits;
 mod memory;
 mod record;
@@ -30,7 +33,7 @@ pub use journal::{Journal, JournalFuture};
 pub use limits::Limits;
 pub use memory::{MemoryJournal, MemoryLimits};
 pub use record::{
-    Appended, Completion, Counter, Culprit, DeadLetter, EventState, JournalError, JournalStats,
-    KeyValueWrite, NewEvent, Position, Record, Route, StoredDeadLetter, StoredDelivery, StoredEvent,
-    TracedEvent,
+    Appended, Completion, Counter, Culprit, DeadLetter, DeadLetterHead, EventState, JournalError,
+    JournalStats, KeyValueWrite, NOTICE, NewEvent, PendingDelivery, PendingEvent, Position, Record, Route,
+    StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
 };

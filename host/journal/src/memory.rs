@@ -4,10 +4,10 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 
 use crate::{
-    Appended, Counter, DeadLetter, Journal, JournalError, JournalFuture, JournalStats, Limits, NewEvent,
-    Position, Record, Route, StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
+    Appended, Journal, JournalError, JournalFuture, Limits, NewEvent, Position, Record, StoredDeadLetter,
+    StoredDelivery, StoredEvent, TracedEvent,
     fold::{Change, Fold, size},
-    front::Front,
+    front::{Front, answered_by_the_front},
 };
 
 /// The bounds of a [`MemoryJournal`].
@@ -27,6 +27,7 @@ struct Payloads {
     values: HashMap<(String, String), Bytes>,
 }
 
+#[derive(Clone)]
 struct Event {
     key: String,
     payload: Bytes,
@@ -73,10 +74,17 @@ impl Default for MemoryJournal {
     }
 }
 
+impl Event {
+    fn traced(&self, position: Position, fold: &Fold) -> TracedEvent {
+        let Self { key, payload, private, appended_at_ms, .. } = self.clone();
+        TracedEvent { position, key, payload, private, appended_at_ms, state: fold.state_of(position) }
+    }
+}
+
 impl Payloads {
     fn apply(&mut self, change: Change) {
         match change {
-            Change::DeliveryAdded { event, index, payload, created_at_ms } => {
+            Change::DeliveryAdded { event, index, payload, created_at_ms, .. } => {
                 if let Some(event) = self.events.get_mut(&event) {
                     event.deliveries.insert(index, (payload, created_at_ms));
                 }
@@ -109,59 +117,43 @@ impl Journal for MemoryJournal {
         })
     }
 
-    fn is_full(&self) -> bool {
-        self.front.is_full()
+    answered_by_the_front!();
+
+    fn trouble(&self) -> Option<JournalError> {
+        None
     }
 
-    fn stats(&self) -> JournalStats {
-        self.front.lock().stats()
-    }
-
-    fn pending_events(
+    fn pending_event(
         &self,
-        after: Option<Position>,
-        limit: usize,
-    ) -> JournalFuture<'_, Result<Vec<StoredEvent>, JournalError>> {
+        position: Position,
+    ) -> JournalFuture<'_, Result<Option<StoredEvent>, JournalError>> {
         Box::pin(async move {
             Ok(self.read(|fold, payloads| {
-                let pending = fold.pending_events(after).filter_map(|(position, owed)| {
-                    let event = payloads.events.get(&position)?;
-                    let (payload, private) = (event.payload.clone(), event.private.clone());
-                    Some(StoredEvent {
-                        position,
-                        key: event.key.clone(),
-                        payload,
-                        private,
-                        attempts: owed.attempts,
-                    })
-                });
-                pending.take(limit).collect()
+                let attempts = fold.ledger.get(position, None)?.attempts;
+                let Event { key, payload, private, .. } = payloads.events.get(&position)?.clone();
+                Some(StoredEvent { position, key, payload, private, attempts })
             }))
         })
     }
 
-    fn pending_deliveries(
+    fn pending_delivery(
         &self,
-        after: Option<(Position, u32)>,
-        limit: usize,
-    ) -> JournalFuture<'_, Result<Vec<StoredDelivery>, JournalError>> {
+        event: Position,
+        index: u32,
+    ) -> JournalFuture<'_, Result<Option<StoredDelivery>, JournalError>> {
         Box::pin(async move {
             Ok(self.read(|fold, payloads| {
-                let pending = fold.pending_deliveries(after).filter_map(|(position, index, owed)| {
-                    let event = payloads.events.get(&position)?;
-                    let (payload, created_at_ms) = event.deliveries.get(&index)?;
-                    Some(StoredDelivery {
-                        event: position,
-                        index,
-                        key: event.key.clone(),
-                        payload: payload.clone(),
-                        private: event.private.clone(),
-                        attempts: owed.attempts,
-                        created_at_ms: *created_at_ms,
-                    })
-                });
-                pending.take(limit).collect()
+                let attempts = fold.ledger.get(event, Some(index))?.attempts;
+                let Event { key, private, deliveries, .. } = payloads.events.get(&event)?.clone();
+                let (payload, created_at_ms) = deliveries.get(&index)?.clone();
+                Some(StoredDelivery { event, index, key, payload, private, attempts, created_at_ms })
             }))
+        })
+    }
+
+    fn event(&self, position: Position) -> JournalFuture<'_, Result<Option<TracedEvent>, JournalError>> {
+        Box::pin(async move {
+            Ok(self.read(|fold, payloads| Some(payloads.events.get(&position)?.traced(position, fold))))
         })
     }
 
@@ -174,22 +166,9 @@ impl Journal for MemoryJournal {
             Ok(self.read(|fold, payloads| {
                 let end = before.unwrap_or(Position(u64::MAX));
                 let newest_first = payloads.events.range(..end).rev().take(limit);
-                newest_first
-                    .map(|(&position, event)| TracedEvent {
-                        position,
-                        key: event.key.clone(),
-                        payload: event.payload.clone(),
-                        private: event.private.clone(),
-                        appended_at_ms: event.appended_at_ms,
-                        state: fold.state_of(position),
-                    })
-                    .collect()
+                newest_first.map(|(&position, event)| event.traced(position, fold)).collect()
             }))
         })
-    }
-
-    fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.front.lock().dead.iter().map(|death| death.letter.clone()).collect()
     }
 
     fn dead_letter(
@@ -199,7 +178,7 @@ impl Journal for MemoryJournal {
     ) -> JournalFuture<'_, Result<Option<StoredDeadLetter>, JournalError>> {
         Box::pin(async move {
             Ok(self.read(|fold, payloads| {
-                let death = fold.find_dead(event, delivery)?;
+                let death = fold.dead.get(event, delivery)?;
                 let stored = payloads.events.get(&event)?;
                 Some(StoredDeadLetter {
                     letter: death.letter.clone(),
@@ -216,24 +195,8 @@ impl Journal for MemoryJournal {
         })
     }
 
-    fn route(&self, conversation: &str) -> Option<Route> {
-        self.front.lock().routes.get(conversation).cloned()
-    }
-
-    fn counters(&self) -> Vec<Counter> {
-        self.front.lock().counters.all()
-    }
-
     fn value(&self, bucket: &str, key: &str) -> JournalFuture<'_, Result<Option<Bytes>, JournalError>> {
         let key = (bucket.to_owned(), key.to_owned());
         Box::pin(async move { Ok(self.read(|_, payloads| payloads.values.get(&key).cloned())) })
-    }
-
-    fn keys(&self, bucket: &str, after: Option<&str>, limit: usize) -> Vec<String> {
-        self.front.lock().buckets.keys(bucket, after, limit)
-    }
-
-    fn bucket_bytes(&self, bucket: &str) -> usize {
-        self.front.lock().buckets.bytes(bucket)
     }
 }

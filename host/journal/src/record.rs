@@ -1,5 +1,7 @@
 //! What goes into a journal and what comes out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 /// The place of an event in a journal: later events have higher numbers. Never used twice.
@@ -45,9 +47,15 @@ pub enum Record {
         index: u32,
     },
     /// The event, or one of its deliveries, is given up and kept.
-    Dead(DeadLetter),
-    /// As [`Dead`](Self::Dead), and this plugin was at work.
-    DeadIn(DeadLetter, Culprit),
+    Dead {
+        /// What is given up, and why.
+        letter: DeadLetter,
+        /// The plugin at whose hands it failed, if it was one.
+        culprit: Option<Culprit>,
+        /// A delivery that tells the person, at index [`NOTICE`]. Added if handling the event itself is what is given
+        /// up, and it was pending. It takes the place of an earlier notice of the event, whatever became of that one.
+        notice: Option<Bytes>,
+    },
     /// A try begins. Lower numbers than the one known change nothing.
     Attempt {
         /// The event.
@@ -87,6 +95,9 @@ pub struct Completion {
     /// What is to be delivered, in order; a delivery's index is its place here.
     pub deliveries: Vec<Bytes>,
 }
+
+/// The index of the delivery that tells a person that their event was given up.
+pub const NOTICE: u32 = u32::MAX;
 
 /// Something that was given up, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +154,26 @@ pub struct Counter {
     pub total: u64,
 }
 
+/// An event that is not handled yet, in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingEvent {
+    /// Where it is.
+    pub position: Position,
+    /// What it is ordered by. Events of one key share it.
+    pub key: Arc<str>,
+}
+
+/// A delivery that has not arrived yet, in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingDelivery {
+    /// The event it came of.
+    pub event: Position,
+    /// Its place among the event's deliveries; [`NOTICE`] comes last.
+    pub index: u32,
+    /// What the event is ordered by. Events of one key share it.
+    pub key: Arc<str>,
+}
+
 /// An event that is not handled yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
@@ -175,6 +206,17 @@ pub struct StoredDelivery {
     pub attempts: u32,
     /// When it was completed, in milliseconds since 1970 by the clock of this machine.
     pub created_at_ms: u64,
+}
+
+/// A dead letter in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterHead {
+    /// What failed, and why.
+    pub letter: DeadLetter,
+    /// At whose hands, if that is known.
+    pub culprit: Option<Culprit>,
+    /// When it was given up, in milliseconds since 1970 by the clock of this machine.
+    pub at_ms: u64,
 }
 
 /// A dead letter with what it is about.

@@ -85,12 +85,13 @@ impl Delivery {
         self.app.counting.undelivered.add();
         let (event, index) = (self.event.0, self.index);
         error!(app = self.app.name, event, index, attempts, reason, "a reply did not arrive");
-        self.app.record(Record::Dead(DeadLetter {
+        let letter = DeadLetter {
             event: self.event,
             delivery: Some(self.index),
             reason: reason.to_owned(),
             attempts,
-        }));
+        };
+        self.app.record(Record::Dead { letter, culprit: None, notice: None });
     }
 }
 

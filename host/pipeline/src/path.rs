@@ -380,7 +380,7 @@ impl App {
             attempts: work.message.attempt,
         };
         let culprit = Culprit { plugin: failure.plugin.clone(), generation: failure.generation };
-        self.record(Record::DeadIn(letter, culprit));
+        self.record(Record::Dead { letter, culprit: Some(culprit), notice: None });
     }
 
     pub(crate) fn record(&self, record: Record) {

@@ -28,7 +28,11 @@ pub(crate) async fn take_up(apps: &[Arc<App>], journal: &dyn Journal) -> Result<
         let Some(last) = page.last() else { break };
         after = Some((last.event, last.index));
         deliveries += page.len();
-        page.into_iter().for_each(|stored| take_up_delivery(apps, journal, stored));
+        for pending in page {
+            if let Some(stored) = journal.pending_delivery(pending.event, pending.index).await? {
+                take_up_delivery(apps, journal, stored);
+            }
+        }
     }
     let mut after = None;
     loop {
@@ -36,7 +40,11 @@ pub(crate) async fn take_up(apps: &[Arc<App>], journal: &dyn Journal) -> Result<
         let Some(last) = page.last() else { break };
         after = Some(last.position);
         events += page.len();
-        page.into_iter().for_each(|stored| take_up_event(apps, journal, stored));
+        for pending in page {
+            if let Some(stored) = journal.pending_event(pending.position).await? {
+                take_up_event(apps, journal, stored);
+            }
+        }
     }
     if events > 0 || deliveries > 0 {
         info!(messages = events, replies = deliveries, "taking up what was left from the run before");
@@ -115,5 +123,5 @@ fn no_app(name: &str) -> String {
 fn give_up(journal: &dyn Journal, letter: DeadLetter) {
     warn!(event = letter.event.0, delivery = ?letter.delivery, reason = letter.reason, "left from the run before, and given up");
     // What cannot be recorded is found again at the next start.
-    let _ = journal.record(Record::Dead(letter));
+    let _ = journal.record(Record::Dead { letter, culprit: None, notice: None });
 }

@@ -25,9 +25,10 @@ use self::{
     writer::{Op, Retiring, Shared, Writer},
 };
 use crate::{
-    Appended, Counter, DeadLetter, Journal, JournalError, JournalFuture, JournalStats, Limits, NewEvent,
-    Position, Record, Route, StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent, fold::size,
-    front::Front,
+    Appended, EventState, Journal, JournalError, JournalFuture, Limits, NewEvent, Position, Record,
+    StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
+    fold::size,
+    front::{Front, answered_by_the_front},
 };
 
 /// How a [`DurableJournal`] works.
@@ -115,11 +116,6 @@ impl DurableJournal {
         self.damage.as_ref()
     }
 
-    /// What keeps it from writing at present. Records written meanwhile are kept in memory until the disk takes them.
-    pub fn trouble(&self) -> Option<JournalError> {
-        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// How often it has waited for the disk since it was opened.
     pub fn syncs(&self) -> u64 {
         self.shared.syncs.load(Ordering::Relaxed)
@@ -168,6 +164,15 @@ impl DurableJournal {
     }
 }
 
+/// What is not found may have ended and been forgotten since the question was put. Else it is lost.
+fn is_over<T>(
+    front: &Front,
+    event: Position,
+    missing: impl FnOnce() -> String,
+) -> Result<Option<T>, StoreError> {
+    if front.lock().needs(event) { Err(StoreError::Damaged(missing())) } else { Ok(None) }
+}
+
 impl Drop for DurableJournal {
     fn drop(&mut self) {
         let _ = self.ops.push(Op::Close);
@@ -193,51 +198,59 @@ impl Journal for DurableJournal {
         })
     }
 
-    fn is_full(&self) -> bool {
-        self.front.is_full()
+    answered_by_the_front!();
+
+    /// Records written meanwhile are kept in memory until the disk takes them.
+    fn trouble(&self) -> Option<JournalError> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn stats(&self) -> JournalStats {
-        self.front.lock().stats()
-    }
-
-    fn pending_events(
+    fn pending_event(
         &self,
-        after: Option<Position>,
-        limit: usize,
-    ) -> JournalFuture<'_, Result<Vec<StoredEvent>, JournalError>> {
+        position: Position,
+    ) -> JournalFuture<'_, Result<Option<StoredEvent>, JournalError>> {
         Box::pin(async move {
-            let pending: Vec<_> = self.front.lock().pending_events(after).take(limit).collect();
+            let Some(owed) = self.front.lock().ledger.get(position, None) else { return Ok(None) };
+            let front = self.front.clone();
             self.read(move |store| {
-                let events =
-                    pending.into_iter().map(|(position, owed)| store.pending_event(position, owed.attempts));
-                events.filter_map(Result::transpose).collect()
+                let missing = || format!("event {} is missing", position.0);
+                let Some(event) = store.event(position, EventState::Pending)? else {
+                    return is_over(&front, position, missing);
+                };
+                let TracedEvent { key, payload, private, .. } = event;
+                Ok(Some(StoredEvent { position, key, payload, private, attempts: owed.attempts }))
             })
             .await
         })
     }
 
-    fn pending_deliveries(
+    fn pending_delivery(
         &self,
-        after: Option<(Position, u32)>,
-        limit: usize,
-    ) -> JournalFuture<'_, Result<Vec<StoredDelivery>, JournalError>> {
+        event: Position,
+        index: u32,
+    ) -> JournalFuture<'_, Result<Option<StoredDelivery>, JournalError>> {
         Box::pin(async move {
-            let pending: Vec<_> = self.front.lock().pending_deliveries(after).take(limit).collect();
+            let Some(owed) = self.front.lock().ledger.get(event, Some(index)) else { return Ok(None) };
             let front = self.front.clone();
             self.read(move |store| {
-                let mut deliveries = Vec::with_capacity(pending.len());
-                for (event, index, owed) in pending {
-                    match store.pending_delivery(event, index, owed.attempts)? {
-                        Some(delivery) => deliveries.push(delivery),
-                        None if !front.lock().needs(event) => {}
-                        None => {
-                            let what = format!("delivery {index} of event {} is missing", event.0);
-                            return Err(StoreError::Damaged(what));
-                        }
-                    }
-                }
-                Ok(deliveries)
+                let missing = || format!("delivery {index} of event {} is missing", event.0);
+                let found = (store.delivery(event, index)?, store.event(event, EventState::Done)?);
+                let (Some((payload, created_at_ms)), Some(TracedEvent { key, private, .. })) = found else {
+                    return is_over(&front, event, missing);
+                };
+                let attempts = owed.attempts;
+                Ok(Some(StoredDelivery { event, index, key, payload, private, attempts, created_at_ms }))
+            })
+            .await
+        })
+    }
+
+    fn event(&self, position: Position) -> JournalFuture<'_, Result<Option<TracedEvent>, JournalError>> {
+        Box::pin(async move {
+            let front = self.front.clone();
+            self.read(move |store| {
+                let state = front.lock().state_of(position);
+                store.event(position, state)
             })
             .await
         })
@@ -263,19 +276,15 @@ impl Journal for DurableJournal {
         })
     }
 
-    fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.front.lock().dead.iter().map(|death| death.letter.clone()).collect()
-    }
-
     fn dead_letter(
         &self,
         event: Position,
         delivery: Option<u32>,
     ) -> JournalFuture<'_, Result<Option<StoredDeadLetter>, JournalError>> {
         Box::pin(async move {
-            let Some(death) = self.front.lock().find_dead(event, delivery).cloned() else { return Ok(None) };
+            let Some(death) = self.front.lock().dead.get(event, delivery).cloned() else { return Ok(None) };
             self.read(move |store| {
-                let state = crate::EventState::Dead;
+                let state = EventState::Dead;
                 let Some(TracedEvent { key, payload, private, .. }) = store.event(event, state)? else {
                     return Ok(None);
                 };
@@ -290,14 +299,6 @@ impl Journal for DurableJournal {
         })
     }
 
-    fn route(&self, conversation: &str) -> Option<Route> {
-        self.front.lock().routes.get(conversation).cloned()
-    }
-
-    fn counters(&self) -> Vec<Counter> {
-        self.front.lock().counters.all()
-    }
-
     fn value(&self, bucket: &str, key: &str) -> JournalFuture<'_, Result<Option<Bytes>, JournalError>> {
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
         Box::pin(async move {
@@ -307,13 +308,5 @@ impl Journal for DurableJournal {
             }
             self.read(move |store| store.value(&bucket, &key)).await
         })
-    }
-
-    fn keys(&self, bucket: &str, after: Option<&str>, limit: usize) -> Vec<String> {
-        self.front.lock().buckets.keys(bucket, after, limit)
-    }
-
-    fn bucket_bytes(&self, bucket: &str) -> usize {
-        self.front.lock().buckets.bytes(bucket)
     }
 }

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     Counter, DeadLetter, EventState, Limits, Position, Route,
-    fold::{Change, Fold, Owed},
+    fold::{Change, Fold},
+    ledger::Owed,
 };
 
 /// Why a journal could not be opened. Reads after "failed to open the journal: ". Nothing was changed.
@@ -170,7 +171,7 @@ fn load(path: &Path, limits: Limits, marked: u64) -> Result<(Store, Fold), Store
         let missing = marked - fold.last;
         return Err(StoreError::Damaged(format!("the last {missing} events that were stored are missing")));
     }
-    for death in &fold.dead {
+    for death in fold.dead.iter() {
         let DeadLetter { event, delivery, .. } = &death.letter;
         let there = match delivery {
             Some(index) => store.delivery(*event, *index)?.is_some(),
@@ -192,7 +193,7 @@ fn load_open(store: &Store, fold: &mut Fold, problems: &mut Vec<String>) -> Resu
         let (position, attempts) = (Position(row.get::<_, i64>(0)?.cast_unsigned()), row.get(1)?);
         digest ^= scramble(position, None);
         match store.event_bytes(position)? {
-            Some(bytes) => fold.add_event(position, Owed { bytes, attempts }),
+            Some((key, bytes)) => fold.ledger.add(position, None, &key, Owed { bytes, attempts }),
             None => problems.push(format!("event {} is missing", position.0)),
         }
         Ok(())
@@ -201,8 +202,9 @@ fn load_open(store: &Store, fold: &mut Fold, problems: &mut Vec<String>) -> Resu
         let (event, index) = (Position(row.get::<_, i64>(0)?.cast_unsigned()), row.get(1)?);
         digest ^= scramble(event, Some(index));
         match (store.event_bytes(event)?, store.delivery(event, index)?) {
-            (Some(_), Some((payload, _))) => {
-                fold.add_delivery(event, index, Owed { bytes: payload.len(), attempts: row.get(2)? });
+            (Some((key, _)), Some((payload, _))) => {
+                let owed = Owed { bytes: payload.len(), attempts: row.get(2)? };
+                fold.ledger.add(event, Some(index), &key, owed);
             }
             _ => problems.push(format!("delivery {index} of event {} is missing", event.0)),
         }
@@ -215,7 +217,7 @@ fn load_rest(store: &Store, fold: &mut Fold) -> Result<(), StoreError> {
     let newest: Option<i64> =
         store.connection.query_row("SELECT max(position) FROM event", [], |row| row.get(0))?;
     fold.last = fold.last.max(newest.unwrap_or(0).cast_unsigned());
-    fold.dead = store.dead()?.into();
+    store.dead()?.into_iter().for_each(|death| fold.dead.add(death));
     let limits = fold.limits;
     let mut ignored = Vec::<Change>::new();
     load_seen(store, fold)?;

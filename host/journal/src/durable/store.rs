@@ -4,9 +4,8 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
-    Counter, Culprit, DeadLetter, EventState, NewEvent, Position, Route, StoredDelivery, StoredEvent,
-    TracedEvent,
-    fold::{Change, Death},
+    Counter, Culprit, DeadLetter, EventState, NewEvent, Position, Route, TracedEvent, fold::Change,
+    letters::Death,
 };
 
 /// Says that a file is a Belfry journal: "BFJL".
@@ -200,8 +199,8 @@ impl Store {
                     self.run("DELETE FROM open_event WHERE position = ?1", [position.0.cast_signed()])?;
                 self.toggle(ended > 0, *position, None);
             }
-            Change::EventReopened(position) => self.open_event(*position, 0)?,
-            Change::DeliveryAdded { event, index, payload, created_at_ms } => {
+            Change::EventReopened { event, .. } => self.open_event(*event, 0)?,
+            Change::DeliveryAdded { event, index, payload, created_at_ms, .. } => {
                 self.keep_delivery(*event, *index, *created_at_ms, payload)?;
                 self.open_delivery(*event, *index, 0)?;
             }
@@ -212,7 +211,7 @@ impl Store {
                 )?;
                 self.toggle(ended > 0, *event, Some(*index));
             }
-            Change::DeliveryReopened { event, index } => self.open_delivery(*event, *index, 0)?,
+            Change::DeliveryReopened { event, index, .. } => self.open_delivery(*event, *index, 0)?,
             Change::Attempt { event, delivery: None, attempt } => {
                 self.run(
                     "UPDATE open_event SET attempts = ?2 WHERE position = ?1",
@@ -337,7 +336,7 @@ impl Store {
     }
 
     /// What counts of an event against the bounds, checked as [`event`](Self::event) does, without a copy.
-    pub(super) fn event_bytes(&self, position: Position) -> Result<Option<usize>> {
+    pub(super) fn event_bytes(&self, position: Position) -> Result<Option<(String, usize)>> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT key, payload, private, crc FROM event WHERE position = ?1")?;
@@ -348,7 +347,7 @@ impl Store {
             ((Ok(key), Ok(payload), Ok(private)), Ok(expected))
                 if crc(&[key, payload, private]) == expected =>
             {
-                Ok(Some(payload.len() + private.len()))
+                Ok(Some((row.get(0)?, payload.len() + private.len())))
             }
             _ => Err(StoreError::Damaged(format!("event {} does not match its checksum", position.0))),
         }
@@ -357,26 +356,6 @@ impl Store {
     pub(super) fn has_event(&self, position: Position) -> Result<bool> {
         let mut statement = self.connection.prepare_cached("SELECT 1 FROM event WHERE position = ?1")?;
         Ok(statement.exists([position.0.cast_signed()])?)
-    }
-
-    pub(super) fn pending_event(&self, position: Position, attempts: u32) -> Result<Option<StoredEvent>> {
-        Ok(self.event(position, EventState::Pending)?.map(|event| {
-            let TracedEvent { position, key, payload, private, .. } = event;
-            StoredEvent { position, key, payload, private, attempts }
-        }))
-    }
-
-    pub(super) fn pending_delivery(
-        &self,
-        event: Position,
-        index: u32,
-        attempts: u32,
-    ) -> Result<Option<StoredDelivery>> {
-        let Some((payload, created_at_ms)) = self.delivery(event, index)? else { return Ok(None) };
-        let Some(TracedEvent { key, private, .. }) = self.event(event, EventState::Done)? else {
-            return Ok(None);
-        };
-        Ok(Some(StoredDelivery { event, index, key, payload, private, attempts, created_at_ms }))
     }
 
     pub(super) fn delivery(&self, event: Position, index: u32) -> Result<Option<(Bytes, u64)>> {
@@ -538,7 +517,8 @@ impl Store {
     /// What was remembered of dead letters, oldest first.
     pub(super) fn dead(&self) -> Result<Vec<Death>> {
         let mut statement = self.connection.prepare(
-            "SELECT event, place, reason, attempts, plugin, generation, at, bytes FROM dead ORDER BY number",
+            "SELECT dead.event, place, reason, attempts, plugin, generation, dead.at, bytes, event.key
+             FROM dead LEFT JOIN event ON event.position = dead.event ORDER BY number",
         )?;
         let rows = statement.query_map([], |row| {
             let plugin: Option<String> = row.get(4)?;
@@ -554,6 +534,7 @@ impl Store {
                     .zip(generation)
                     .map(|(plugin, generation)| Culprit { plugin, generation: generation.cast_unsigned() }),
                 at_ms: row.get::<_, i64>(6)?.cast_unsigned(),
+                key: row.get::<_, Option<String>>(8)?.unwrap_or_default().into(),
                 bytes: usize::try_from(row.get::<_, i64>(7)?).unwrap_or(0),
             })
         })?;
