@@ -53,6 +53,8 @@
 //! | `stream` | the task per socket and the supervisor above it |
 //! | `message`, `payload` | what the pushes say |
 //! | `outgoing`, `webhook` | replies |
+//! | `openapi` | messages after a webhook's end |
+//! | `limit` | waiting, so that no limit of DingTalk's is exceeded |
 
 mod ack;
 mod app;
@@ -61,6 +63,7 @@ mod frame;
 mod guard;
 mod http;
 mod json;
+mod limit;
 mod message;
 mod openapi;
 mod outgoing;
@@ -76,6 +79,7 @@ mod webhook;
 pub use ack::{AckHandle, DetachedAck};
 pub use app::AppConfig;
 pub use frame::FrameHeaders;
+pub use limit::{RateLimit, RateLimiter};
 pub use message::{
     AtUser, BotMessage, Conversation, ConversationKind, MessageContent, PayloadError, QuotaError, Quoted,
     RichPart, Sender, redacted_raw,
@@ -88,7 +92,8 @@ pub use register::{Registration, RegistrationError, RegistrationErrorKind, regis
 pub use secrecy::SecretString;
 pub use socket::{ConnectError, ConnectErrorKind, Socket, open_socket};
 pub use stream::{
-    ConnectionState, Push, Random, StreamClient, StreamError, StreamSettings, StreamStats, WallClock,
+    ConnectionState, Push, Random, StreamClient, StreamError, StreamMeter, StreamSettings, StreamStats,
+    WallClock,
 };
 pub use subscriptions::{Subscriptions, Topic};
 pub use transport::{Transport, TransportConfig, TransportError};

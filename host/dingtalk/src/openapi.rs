@@ -1,11 +1,18 @@
 //! Messages through the OpenAPI, for when a session webhook has expired: the organisation's access token, and the two
 //! calls that send to people and to groups.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppConfig, Transport, http, json};
+use crate::{AppConfig, RateLimit, RateLimiter, Transport, http, json};
 
 mod error;
 mod message;
@@ -25,18 +32,23 @@ const TO_PEOPLE: &str = "v1.0/robot/oToMessages/batchSend";
 /// The path of a message to a group.
 const TO_GROUP: &str = "v1.0/robot/groupMessages/send";
 
+/// The paths above, each with a limit of its own.
+const PATHS: usize = 2;
+
 /// People of one call; DingTalk's request table allows no more.
 pub const MAX_PEOPLE: usize = 20;
 
 /// Sends messages in the name of one app. Holds its access token, which nobody else sees. Cheap to clone.
 ///
 /// Every call counts against the organisation's monthly API quota (5 000 in the standard edition); fetching the token does
-/// not.
+/// not. Of each of the two calls at most [`RateLimit::OPENAPI`] leave: further ones wait for their turn.
 #[derive(Clone)]
 pub struct OpenApi {
     http: reqwest::Client,
     app: Arc<AppConfig>,
     token: Arc<TokenCache>,
+    limiter: Arc<RateLimiter>,
+    calls: Arc<AtomicU64>,
 }
 
 /// What became of a message to people. **A 200 does not mean that everybody gets it.**
@@ -80,7 +92,24 @@ struct Sent {
 impl OpenApi {
     /// A client for `app`. No call is made yet.
     pub fn new(transport: &Transport, app: &AppConfig) -> Self {
-        Self { http: transport.http.clone(), app: Arc::new(app.clone()), token: Arc::default() }
+        Self {
+            http: transport.http.clone(),
+            app: Arc::new(app.clone()),
+            token: Arc::default(),
+            limiter: Arc::new(RateLimiter::new(RateLimit::OPENAPI, PATHS)),
+            calls: Arc::default(),
+        }
+    }
+
+    /// With another limit for each of the calls; packages that are paid for allow 60 a second.
+    pub fn with_rate_limit(self, limit: RateLimit) -> Self {
+        Self { limiter: Arc::new(RateLimiter::new(limit, PATHS)), ..self }
+    }
+
+    /// How many calls have left so far, from this client and its clones: what counts against the monthly quota. Those for
+    /// tokens do not count; one that was repeated with a new token counts twice.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// Sends to at most [`MAX_PEOPLE`] members, by staff id. `robot_code` is the robot's, usually the ClientID.
@@ -132,6 +161,9 @@ impl OpenApi {
         let mut refused = None;
         loop {
             let token = self.token.get(refused.as_ref(), || token::fetch(&self.http, &self.app)).await?;
+            // Waiting for the turn is no part of the time for the call.
+            self.limiter.turn(path).await;
+            self.calls.fetch_add(1, Ordering::Relaxed);
             let call = http::post_json(&self.http, self.app.api_url(path), body.clone(), Some(&token));
             let reply = match tokio::time::timeout(TIMEOUT, call).await {
                 Ok(Ok(reply)) => reply,

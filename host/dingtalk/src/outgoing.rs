@@ -1,6 +1,7 @@
 //! Messages the session webhook takes.
 
 mod body;
+mod read;
 mod split;
 
 /// Largest body the session webhook accepts, in bytes (errcode 460101 beyond).
@@ -121,6 +122,14 @@ impl OutMessage {
     /// highlights nobody otherwise. `uuid` becomes `msgUuid`, DingTalk's key for recognising a repeated send.
     pub fn to_body(&self, uuid: Option<&str>) -> String {
         body::render(self, uuid)
+    }
+
+    /// Reads back what [`to_body`](Self::to_body) wrote: the message and its `msgUuid`. None for anything else.
+    ///
+    /// The message is the one whose body it is, not always the one it was made of: mentions that were appended stand in its
+    /// text, and those beyond 50 are gone. Its body is again the same, byte for byte.
+    pub fn from_body(body: &str) -> Option<(Self, Option<String>)> {
+        read::read(body)
     }
 
     /// Splits into messages whose bodies stay under [`MAX_BODY_BYTES`], in order; one that fits comes back as it is.

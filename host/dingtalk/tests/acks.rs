@@ -40,7 +40,8 @@ async fn every_topic_gets_its_ack() {
         assert_eq!(data(&ack), expected);
     }
     let stats = client.client.stats();
-    assert_eq!((stats.pushes, stats.acks, stats.unacked), (7, 7, 0));
+    assert_eq!((stats.pushes, stats.pushes_received, stats.acks, stats.unacked), (7, 7, 7, 0));
+    assert!(stats.last_frame_ms > 0);
 }
 
 #[tokio::test]

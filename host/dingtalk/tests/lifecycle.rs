@@ -46,6 +46,11 @@ async fn the_next_socket_is_open_before_the_old_one_closes_and_late_acks_leave_o
     old.closed().await;
     let stats = client.client.stats();
     assert_eq!((stats.opened, stats.disconnects, stats.lost, stats.acks_lost), (2, 1, 0, 0));
+    assert_eq!((stats.reconnects, stats.pushes_received), (1, 3));
+    let meter = client.client.meter();
+    eventually("the old socket's end", || meter.stats().sockets == 1).await;
+    client.client.stop(Duration::ZERO).await;
+    assert_eq!(meter.stats().sockets, 0);
 }
 
 /// Silence before the switch says nothing about a push that is under way.
@@ -184,6 +189,7 @@ async fn any_frame_proves_life() {
     tokio::spawn(async move { while peer.ws.next().await.is_some() {} });
     eventually("a pong", || client.client.stats().last_inbound > before).await;
     assert_eq!(client.client.stats().dead_peers, 0);
+    assert_eq!(client.client.stats().last_frame_ms, 0, "a pong is no frame");
 }
 
 #[tokio::test]

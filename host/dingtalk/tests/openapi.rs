@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use belfry_dingtalk::{Advice, AppConfig, MAX_PARAM_BYTES, OpenApi, OpenMessage, OutMessage};
+use belfry_dingtalk::{Advice, AppConfig, MAX_PARAM_BYTES, OpenApi, OpenMessage, OutMessage, RateLimit};
 use common::{HttpServer, Request, answer, transport};
 use serde_json::json;
 
@@ -96,6 +96,20 @@ async fn many_at_once_fetch_one_token() {
     let sent = futures_util::future::join_all((0..20).map(|_| api.send_to_group("r", "c", &message))).await;
     assert!(sent.into_iter().all(|sent| sent.is_ok()));
     assert_eq!(paths(&http).iter().filter(|path| path.contains("accessToken")).count(), 1);
+}
+
+#[tokio::test]
+async fn calls_over_the_limit_wait_for_their_turn() {
+    let (http, api) = dingtalk(|_| answer(200, json!({}))).await;
+    let api = api.with_rate_limit(RateLimit { most: 2, within: Duration::from_secs(3_600) });
+    let message = hello();
+    for _ in 0..2 {
+        api.send_to_group("r", "c", &message).await.unwrap();
+    }
+    let third = api.send_to_group("r", "c", &message);
+    assert!(tokio::time::timeout(Duration::from_millis(50), third).await.is_err(), "it waits");
+    api.send_to_people("r", &["kim".to_owned()], &message).await.unwrap();
+    assert_eq!((paths(&http).len(), api.calls()), (4, 3), "the other path has a limit of its own");
 }
 
 #[tokio::test]

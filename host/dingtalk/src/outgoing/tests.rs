@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -85,4 +86,88 @@ fn at_most_fifty_are_mentioned() {
     let body = body(&OutMessage::Text { content: "x".into(), at });
     assert_eq!(body["at"]["atUserIds"].as_array().unwrap().len(), 40);
     assert_eq!(body["at"]["atMobiles"].as_array().unwrap().len(), 10);
+}
+
+/// Short texts with what mentions and JSON could stumble over.
+fn words() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-c@ _\"\\\\\n\u{1}\u{4f60}\u{1f431}]{0,12}", any::<String>()]
+}
+
+fn people() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec(words(), 0..30)
+}
+
+fn mentions() -> impl Strategy<Value = At> {
+    (people(), people(), people(), any::<bool>()).prop_map(|(user_ids, mobiles, dingtalk_ids, all)| At {
+        user_ids,
+        mobiles,
+        dingtalk_ids,
+        all,
+    })
+}
+
+fn buttons() -> impl Strategy<Value = Buttons> {
+    let button = || (words(), words()).prop_map(|(title, url)| CardButton { title, url });
+    prop_oneof![
+        button().prop_map(Buttons::Single),
+        prop::collection::vec(button(), 0..7).prop_map(Buttons::Multi),
+    ]
+}
+
+fn messages() -> impl Strategy<Value = OutMessage> {
+    let link = || {
+        (words(), words(), words()).prop_map(|(title, message_url, pic_url)| FeedLink {
+            title,
+            message_url,
+            pic_url,
+        })
+    };
+    prop_oneof![
+        (words(), mentions()).prop_map(|(content, at)| OutMessage::Text { content, at }),
+        (words(), words(), mentions()).prop_map(|(title, text, at)| OutMessage::Markdown { title, text, at }),
+        (words(), words(), words(), prop::option::of(words())).prop_map(
+            |(title, text, message_url, pic_url)| { OutMessage::Link { title, text, message_url, pic_url } }
+        ),
+        (words(), words(), buttons(), any::<bool>(), any::<bool>()).prop_map(
+            |(title, text, buttons, horizontal, hide_avatar)| {
+                OutMessage::ActionCard(ActionCard { title, text, buttons, horizontal, hide_avatar })
+            }
+        ),
+        prop::collection::vec(link(), 0..4).prop_map(|links| OutMessage::FeedCard { links }),
+        Just(OutMessage::Empty),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_body_is_read_back(message in messages(), uuid in prop::option::of(words())) {
+        let body = message.to_body(uuid.as_deref());
+        let (read, read_uuid) = OutMessage::from_body(&body).unwrap();
+        prop_assert_eq!(&read_uuid, &uuid);
+        prop_assert_eq!(read.to_body(uuid.as_deref()), body);
+        // Without mentions nothing is added, so it is the message itself.
+        match message {
+            OutMessage::Text { ref at, .. } | OutMessage::Markdown { ref at, .. } if *at != At::default() => {}
+            message => prop_assert_eq!(read, message),
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_without_a_panic(text in any::<String>()) {
+        OutMessage::from_body(&text);
+    }
+}
+
+#[test]
+fn what_is_no_body_is_not_read() {
+    for text in [
+        "",
+        "[]",
+        r#"{"msgtype":"image"}"#,
+        r#"{"msgtype":"text"}"#,
+        r#"{"msgtype":"text","text":{"content":1}}"#,
+        r#"{"msgtype":"actionCard","actionCard":{"title":"t","text":"x"}}"#,
+    ] {
+        assert_eq!(OutMessage::from_body(text), None, "{text}");
+    }
 }

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use super::{Push, liveness::Liveness, shared::Shared};
+use super::{Push, counters::OpenSocket, liveness::Liveness, shared::Shared};
 use crate::{
     AckHandle, Subscriptions,
     ack::Outgoing,
@@ -78,6 +78,7 @@ pub(super) struct Connection {
     timer: Pin<Box<Sleep>>,
     oversize_seen: u64,
     complaints: u32,
+    _open: OpenSocket,
 }
 
 enum Mode {
@@ -122,6 +123,7 @@ impl Connection {
             timer: Box::pin(tokio::time::sleep_until(now)),
             oversize_seen: 0,
             complaints: 0,
+            _open: OpenSocket::new(&shared.counters),
             shared,
         }
     }
@@ -225,16 +227,22 @@ impl Connection {
 
     fn heard(&mut self) {
         self.liveness.heard(Instant::now());
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.shared.counters.last_inbound.set(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX));
+        self.shared.counters.last_inbound.set(self.now_ms());
+    }
+
+    fn now_ms(&self) -> u64 {
+        let since = self.shared.settings.clock.now().duration_since(SystemTime::UNIX_EPOCH);
+        u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn on_frame(&mut self, bytes: &[u8]) -> Result<(), End> {
         let shared = Arc::clone(&self.shared);
         let counters = &shared.counters;
         counters.frames.add(1);
+        counters.last_frame_ms.set(counters.last_inbound.get());
         match frame::classify(bytes, &self.subscriptions) {
             Inbound::Push(push) => {
+                counters.pushes_received.add(1);
                 self.on_push(push);
                 Ok(())
             }
@@ -242,6 +250,7 @@ impl Connection {
                 match note {
                     Note::System => {}
                     Note::UnknownTopic(what) => {
+                        counters.pushes_received.add(1);
                         counters.unknown_topics.add(1);
                         self.complain("answered 404", &what);
                     }

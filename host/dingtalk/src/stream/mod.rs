@@ -36,14 +36,20 @@ pub struct Push {
     pub ack: AckHandle,
 }
 
+/// The counters of a [`StreamClient`], to be read anywhere and also after its end. Cheap to clone.
+#[derive(Clone)]
+pub struct StreamMeter {
+    counters: Arc<Counters>,
+    unacked: Arc<tokio::sync::Semaphore>,
+    unacked_bound: usize,
+}
+
 /// A connection to the gateway that heals itself.
 ///
 /// Dropping it closes the connection without waiting for acks; [`stop`](Self::stop) is the polite end.
 pub struct StreamClient {
     state: watch::Receiver<ConnectionState>,
-    counters: Arc<Counters>,
-    unacked: Arc<tokio::sync::Semaphore>,
-    unacked_bound: usize,
+    meter: StreamMeter,
     stop: oneshot::Sender<Duration>,
     task: JoinHandle<()>,
 }
@@ -66,12 +72,14 @@ impl StreamClient {
         let (shared, pushes) = Shared::new(app.client_id.clone(), settings);
         let (state_sender, state) = watch::channel(ConnectionState::Idle);
         let (stop, stop_receiver) = oneshot::channel();
-        let counters = Arc::clone(&shared.counters);
-        let unacked = Arc::clone(&shared.unacked);
-        let unacked_bound = unacked.available_permits();
+        let meter = StreamMeter {
+            counters: Arc::clone(&shared.counters),
+            unacked: Arc::clone(&shared.unacked),
+            unacked_bound: shared.unacked.available_permits(),
+        };
         let supervisor = Supervisor::new(app, transport, shared, subscriptions, state_sender, stop_receiver);
         let task = tokio::spawn(supervisor.run());
-        (Self { state, counters, unacked, unacked_bound, stop, task }, pushes)
+        (Self { state, meter, stop, task }, pushes)
     }
 
     /// The state of the connection, to watch.
@@ -81,8 +89,12 @@ impl StreamClient {
 
     /// Counters since the start.
     pub fn stats(&self) -> StreamStats {
-        let unacked = self.unacked_bound.saturating_sub(self.unacked.available_permits());
-        self.counters.snapshot(unacked as u64)
+        self.meter.stats()
+    }
+
+    /// The counters, for whoever shows them without holding the client.
+    pub fn meter(&self) -> StreamMeter {
+        self.meter.clone()
     }
 
     /// Reads no more, lets outstanding acks leave for at most `grace`, then closes with a close frame.
@@ -91,6 +103,20 @@ impl StreamClient {
         let _ = stop.send(grace.min(shared::MAX_TIME));
         // It ends by itself within the grace and a second; a failure of the task is no reason to fail here.
         let _ = task.await;
+    }
+}
+
+impl StreamMeter {
+    /// Counters since the start.
+    pub fn stats(&self) -> StreamStats {
+        let unacked = self.unacked_bound.saturating_sub(self.unacked.available_permits());
+        self.counters.snapshot(unacked as u64)
+    }
+}
+
+impl fmt::Debug for StreamMeter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stats().fmt(f)
     }
 }
 

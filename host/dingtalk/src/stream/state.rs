@@ -79,6 +79,9 @@ pub struct StreamStats {
     pub frames: u64,
     /// Frames handed to the receiver.
     pub pushes: u64,
+    /// Pushes that came, handed over or not, repeated or not: what counts against the organisation's monthly quota (3 000 in
+    /// the standard edition). SYSTEM frames are none.
+    pub pushes_received: u64,
     /// Answers written, those from the read path included.
     pub acks: u64,
     /// Answers that came after their socket had died.
@@ -99,6 +102,10 @@ pub struct StreamStats {
     pub unacked: u64,
     /// Sockets opened.
     pub opened: u64,
+    /// Sockets opened after the first, in place of one that was lost or about to be closed.
+    pub reconnects: u64,
+    /// Sockets now open; two while one replaces the other.
+    pub sockets: u64,
     /// `disconnect` frames of the gateway.
     pub disconnects: u64,
     /// Sockets lost without announcement.
@@ -111,4 +118,8 @@ pub struct StreamStats {
     pub failed_attempts: u64,
     /// When the last frame or pong came, in ms since 1970; 0 for never.
     pub last_inbound: u64,
+    /// When the last frame came, in ms since 1970; 0 for never. DingTalk's own pings count, pongs do not: connections were
+    /// seen that answered pings and delivered nothing. More than two minutes ago is suspicious, since the gateway pings every
+    /// 20 to 30 s.
+    pub last_frame_ms: u64,
 }
