@@ -32,8 +32,26 @@ pub struct SimulatorConfig {
     /// How many replies a session webhook takes per minute before errcode 130101. `None`: no limit.
     pub webhook_per_minute: Option<u32>,
     /// Whether a second reply with the same `msgUuid` on one session is answered with success but not
-    /// counted as a reply (it is recorded either way). Undocumented for session webhooks, hence off.
+    /// shown to anybody (it is recorded either way). Undocumented for session webhooks, hence off.
+    /// [`Simulator::set_honour_msg_uuid`](crate::Simulator::set_honour_msg_uuid) changes it while running.
     pub honour_msg_uuid: bool,
+    /// How long an access token is valid after it was last asked for. 7 200 s in DingTalk's documentation.
+    pub token_ttl: Duration,
+    /// How many calls a second each app may make of each OpenAPI path before HTTP 403
+    /// `Forbidden.AccessDenied.QpsLimitForAppkeyAndApi`: 20 in DingTalk's documentation. `None`: no limit.
+    pub api_per_second: Option<u32>,
+    /// How many OpenAPI calls all apps together may make before HTTP 403 `Forbidden.AccessDenied.ApiCountLimitForOrg`:
+    /// 5 000 a month in the standard edition. Token calls are not counted. `None`: no limit.
+    pub api_calls_per_month: Option<u64>,
+    /// How many messages to bots and replies through webhooks all apps together may have before messages come without
+    /// their content and with `errorCode` 20001, and webhooks answer errcode 90030: 3 000 a month in the standard
+    /// edition. `None`: no limit.
+    pub messages_per_month: Option<u64>,
+    /// Decides every draw: which connection gets a push, and whether a fault with a chance strikes. With the same seed,
+    /// the n-th occurrence at the n-th fault added draws the same. `None`: a seed of its own, see
+    /// [`Simulator::seed`](crate::Simulator::seed). Names (`msgId`, sessions, tickets, tokens) never come from the seed,
+    /// so that two runs are never taken for one.
+    pub seed: Option<u64>,
     /// The records kept; beyond this or [`max_record_bytes`](Self::max_record_bytes) the oldest are forgotten,
     /// which readers notice by the `missed` count of a page.
     pub max_records: usize,
@@ -64,6 +82,11 @@ impl Default for SimulatorConfig {
             close_after_disconnect: Duration::from_secs(10),
             webhook_per_minute: None,
             honour_msg_uuid: false,
+            token_ttl: Duration::from_secs(7_200),
+            api_per_second: None,
+            api_calls_per_month: None,
+            messages_per_month: None,
+            seed: None,
             max_records: 200_000,
             max_record_bytes: 64 << 20,
             max_pending: 100_000,
@@ -72,6 +95,21 @@ impl Default for SimulatorConfig {
             max_sockets: 4_096,
         }
     }
+}
+
+/// What the gateway allows, changed while running by [`Simulator::set_limits`](crate::Simulator::set_limits). `None`
+/// everywhere: no limit. A limit of 0 refuses everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// As [`SimulatorConfig::webhook_per_minute`].
+    pub webhook_per_minute: Option<u32>,
+    /// As [`SimulatorConfig::api_per_second`].
+    pub api_per_second: Option<u32>,
+    /// As [`SimulatorConfig::api_calls_per_month`].
+    pub api_calls_per_month: Option<u64>,
+    /// As [`SimulatorConfig::messages_per_month`].
+    pub messages_per_month: Option<u64>,
 }
 
 /// Who may register and fetch a token.

@@ -6,13 +6,22 @@
 //!
 //! | Place | Actions that mean something there |
 //! |---|---|
-//! | [`Place::Registration`] | `Pass`, `Answer`, `Redirect`, `Reset`, `ResetAfter`, `Close` |
+//! | [`Place::Registration`] | `Pass`, `Answer`, `Redirect`, `Reset`, `ResetAfter`, `Close`, `Silence` (never answer) |
 //! | [`Place::Token`] | the same |
-//! | [`Place::Connect`] | the same, and `Silence` (accept the socket, then never send, read or pong) |
+//! | [`Place::Connect`] | the same, but `Silence`: accept the socket, then never send, read or pong; `Disconnect` (as soon as it is open) |
 //! | [`Place::Push`] | `Pass`, `Duplicate`, `Drop`, `Text`, `Reset`, `Close`, `Silence` (of the socket chosen for the push) |
-//! | [`Place::Webhook`] | `Pass`, `Answer`, `Errcode`, `Redirect`, `Reset` (body not read), `ResetAfter` (reply taken, answer lost), `Close` |
+//! | [`Place::Ack`] | `Drop` (the ack is lost), `Reset` (it is lost, and the socket with it) |
+//! | [`Place::Webhook`] | as [`Place::Registration`], and `Errcode`; with `Reset` the body is not even read |
+//! | [`Place::OpenApi`] | as [`Place::Registration`], and `InvalidStaff`, `FlowControlled` |
 //!
 //! An action that means nothing at its place is refused by [`Fault::check`].
+//!
+//! # Before or after
+//!
+//! An HTTP request that meets a fault is not obeyed, unless the fault says [`obey_first`](Fault::obey_first): then it is
+//! obeyed, and only then the delay passes and the action follows. So a 500 *before* leaves nothing behind, and a 500
+//! *after* leaves a reply in the conversation that its sender cannot know of. `Pass` is obeyed either way: before its
+//! delay or after it. A sender that gives up during a delay *before* has sent nothing.
 
 use std::time::Duration;
 
@@ -38,6 +47,12 @@ pub struct Fault {
     /// Only for this app.
     #[serde(default)]
     pub client_id: Option<String>,
+    /// Only for this conversation, at [`Place::Webhook`] and [`Place::OpenApi`].
+    #[serde(default)]
+    pub conversation: Option<String>,
+    /// Obey the request before the delay and the action; HTTP requests only.
+    #[serde(default)]
+    pub obey_first: bool,
 }
 
 fn always() -> f64 {
@@ -58,6 +73,10 @@ pub enum Place {
     Webhook,
     /// `POST /v1.0/oauth2/accessToken` and `GET /gettoken`.
     Token,
+    /// `POST /v1.0/robot/oToMessages/batchSend` and `POST /v1.0/robot/groupMessages/send`.
+    OpenApi,
+    /// A bot's ack of a push has come in.
+    Ack,
 }
 
 /// What goes wrong.
@@ -106,6 +125,24 @@ pub enum Action {
     Close,
     /// The socket stays open, but nothing is sent or read any more.
     Silence,
+    /// The new connection is told `disconnect` at once: with [`Fault::times`] a storm of as many.
+    Disconnect {
+        /// `reason` in the frame.
+        #[serde(default)]
+        reason: String,
+    },
+    /// These people of a call come back in `invalidStaffIdList` and get nothing.
+    InvalidStaff {
+        /// Who; empty: all of the call.
+        #[serde(default)]
+        staff_ids: Vec<String>,
+    },
+    /// These people of a call come back in `flowControlledStaffIdList` and get nothing.
+    FlowControlled {
+        /// Who; empty: all of the call.
+        #[serde(default)]
+        staff_ids: Vec<String>,
+    },
     /// The push is sent twice, under two `messageId`s.
     Duplicate,
     /// The push is not sent this time; it is tried again like one without an ack.
@@ -124,7 +161,16 @@ fn json_type() -> String {
 impl Fault {
     /// A fault at a place, every time until cleared.
     pub fn new(place: Place, action: Action) -> Self {
-        Self { place, action, delay_ms: 0, times: None, probability: 1.0, client_id: None }
+        Self {
+            place,
+            action,
+            delay_ms: 0,
+            times: None,
+            probability: 1.0,
+            client_id: None,
+            conversation: None,
+            obey_first: false,
+        }
     }
 
     /// The same, but only so many times.
@@ -149,6 +195,18 @@ impl Fault {
     #[must_use]
     pub fn only(self, client_id: impl Into<String>) -> Self {
         Self { client_id: Some(client_id.into()), ..self }
+    }
+
+    /// The same for one conversation.
+    #[must_use]
+    pub fn in_conversation(self, conversation: impl Into<String>) -> Self {
+        Self { conversation: Some(conversation.into()), ..self }
+    }
+
+    /// The same, but what was asked is done first.
+    #[must_use]
+    pub fn obeyed_first(self) -> Self {
+        Self { obey_first: true, ..self }
     }
 
     /// A slow answer.
@@ -193,6 +251,25 @@ impl Fault {
         Self::status(place, 200, body)
     }
 
+    /// HTTP 429 that asks for so many seconds of patience.
+    pub fn retry_after(place: Place, seconds: u64) -> Self {
+        let body = r#"{"code":"Throttling","requestid":"4F3D0A61-8A3E-7D76-813E-9C4A5F6E7D8C","message":"too many requests"}"#;
+        Self::new(
+            place,
+            Action::Answer {
+                status: 429,
+                body: body.into(),
+                content_type: json_type(),
+                retry_after: Some(seconds),
+            },
+        )
+    }
+
+    /// A session that has ended although its time is not over (errcode 300001).
+    pub fn session_gone() -> Self {
+        Self::errcode(300_001, "session 不存在")
+    }
+
     /// HTTP 200 without a body.
     pub fn empty(place: Place) -> Self {
         Self::status(place, 200, "")
@@ -230,28 +307,28 @@ impl Fault {
             }
             _ => {}
         }
-        let fits = match self.place {
-            Place::Push => matches!(
-                self.action,
-                Action::Pass
-                    | Action::Duplicate
-                    | Action::Drop
-                    | Action::Text { .. }
-                    | Action::Reset
-                    | Action::Close
-                    | Action::Silence
-            ),
-            Place::Connect if self.action == Action::Silence => true,
-            Place::Webhook if matches!(self.action, Action::Errcode { .. }) => true,
-            _ => matches!(
-                self.action,
-                Action::Pass
-                    | Action::Answer { .. }
-                    | Action::Redirect { .. }
-                    | Action::Reset
-                    | Action::ResetAfter
-                    | Action::Close
-            ),
+        let http = !matches!(self.place, Place::Push | Place::Ack | Place::Connect);
+        let replies = matches!(self.place, Place::Webhook | Place::OpenApi);
+        if self.obey_first && !http {
+            return Err(format!("obeyFirst means nothing at {:?}: it is for HTTP requests", self.place));
+        }
+        if self.conversation.is_some() && !replies {
+            return Err(format!("conversation means nothing at {:?}: use webhook or openApi", self.place));
+        }
+        if self.delay_ms > 0 && self.place == Place::Ack {
+            return Err("a delay means nothing at ack: it is lost or not".to_owned());
+        }
+        let fits = match (&self.action, self.place) {
+            (Action::Drop | Action::Reset, Place::Ack) => true,
+            (_, Place::Ack) => false,
+            (Action::Pass | Action::Reset | Action::Close | Action::Silence, _) => true,
+            (Action::Duplicate | Action::Drop | Action::Text { .. }, Place::Push) => true,
+            (_, Place::Push) => false,
+            (Action::Answer { .. } | Action::Redirect { .. } | Action::ResetAfter, _) => true,
+            (Action::Disconnect { .. }, Place::Connect) => true,
+            (Action::Errcode { .. }, Place::Webhook) => true,
+            (Action::InvalidStaff { .. } | Action::FlowControlled { .. }, Place::OpenApi) => true,
+            _ => false,
         };
         if fits {
             Ok(())

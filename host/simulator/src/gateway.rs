@@ -1,9 +1,12 @@
 //! The gateway's shared state and what is done with it.
 
+mod call;
 mod connections;
 mod control;
+mod course;
 mod deliver;
 mod http;
+mod openapi;
 mod register;
 mod stream;
 mod webhook;
@@ -16,7 +19,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::config::{Credentials, SimulatorConfig};
+use crate::config::{Credentials, Limits, SimulatorConfig};
+use crate::draw::Draws;
 use crate::fault::{Action, Fault, FaultId, Place};
 use crate::log::Log;
 use crate::record::Happening;
@@ -37,6 +41,7 @@ pub(crate) struct Gateway {
     /// `http://127.0.0.1:PORT`.
     pub base: String,
     pub log: Log,
+    pub draws: Draws,
     pub sockets: Arc<Semaphore>,
     pub stop: watch::Sender<bool>,
     runtime: Handle,
@@ -44,11 +49,27 @@ pub(crate) struct Gateway {
     /// The retry queue has a new front.
     retry_sooner: Notify,
     speed: AtomicU64,
-    faults: Mutex<Vec<(FaultId, Fault)>>,
+    faults: Mutex<Vec<Armed>>,
     /// Length of `faults`, so that the path without faults takes no lock.
     armed: AtomicUsize,
     last_fault: AtomicU64,
     last_message: AtomicU64,
+    last_call: AtomicU64,
+}
+
+/// A fault that waits.
+pub(crate) struct Armed {
+    pub id: FaultId,
+    pub fault: Fault,
+    /// How often it has drawn.
+    drawn: u64,
+}
+
+/// A fault that strikes.
+pub(crate) struct Struck {
+    pub action: Action,
+    pub delay: Duration,
+    pub obey_first: bool,
 }
 
 impl Gateway {
@@ -57,14 +78,24 @@ impl Gateway {
         if reachable.ip().is_unspecified() {
             reachable.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
         }
-        let mut state = State::default();
+        let draws = Draws::new(config.seed);
+        let log = Log::new(config.max_records, config.max_record_bytes);
+        log.write(Happening::Started { seed: draws.seed() }, 0);
+        let mut state = State { honour_msg_uuid: config.honour_msg_uuid, ..State::default() };
+        state.limits = Limits {
+            webhook_per_minute: config.webhook_per_minute,
+            api_per_second: config.api_per_second,
+            api_calls_per_month: config.api_calls_per_month,
+            messages_per_month: config.messages_per_month,
+        };
         if let Credentials::List(list) = &config.credentials {
             state.first_app = list.first().map(|credential| credential.client_id.as_str().into());
         }
         Self {
             base: format!("http://{reachable}"),
             address,
-            log: Log::new(config.max_records, config.max_record_bytes),
+            log,
+            draws,
             sockets: Arc::new(Semaphore::new(config.max_sockets)),
             stop: watch::Sender::new(false),
             runtime: Handle::current(),
@@ -75,6 +106,7 @@ impl Gateway {
             armed: AtomicUsize::new(0),
             last_fault: AtomicU64::new(0),
             last_message: AtomicU64::new(0),
+            last_call: AtomicU64::new(0),
             config,
         }
     }
@@ -124,7 +156,7 @@ impl Gateway {
             return Err(format!("{MAX_FAULTS} faults are waiting already: clear some first"));
         }
         if fault.times != Some(0) {
-            faults.push((id, fault));
+            faults.push(Armed { id, fault, drawn: 0 });
         }
         self.armed.store(faults.len(), Ordering::Release);
         Ok(id)
@@ -133,7 +165,7 @@ impl Gateway {
     pub(crate) fn clear_faults(&self, which: Option<FaultId>) -> usize {
         let mut faults = self.faults();
         let before = faults.len();
-        faults.retain(|(id, _)| which.is_some_and(|which| which != *id));
+        faults.retain(|armed| which.is_some_and(|which| which != armed.id));
         self.armed.store(faults.len(), Ordering::Release);
         before - faults.len()
     }
@@ -142,23 +174,57 @@ impl Gateway {
         self.armed.load(Ordering::Acquire) > 0
     }
 
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Vec<(FaultId, Fault)>> {
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Vec<Armed>> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The fault that strikes here and now, if any, recorded and counted down.
-    pub(crate) fn strike(&self, place: Place, client_id: Option<&str>) -> Option<(Action, Duration)> {
+    /// The number of the next call of a webhook or the OpenAPI.
+    pub(crate) fn new_call(&self) -> u64 {
+        self.last_call.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The fault that strikes here and now, if any, recorded and counted down. The caller holds no lock on the state.
+    pub(crate) fn strike(
+        &self,
+        place: Place,
+        client_id: Option<&str>,
+        conversation: Option<&str>,
+    ) -> Option<Struck> {
+        let struck = self.draw(place, client_id, conversation)?;
+        self.state().stats.faults += 1;
+        Some(struck)
+    }
+
+    /// The same without counting it, for a caller who holds the lock.
+    pub(crate) fn draw(
+        &self,
+        place: Place,
+        client_id: Option<&str>,
+        conversation: Option<&str>,
+    ) -> Option<Struck> {
         if !self.has_faults() {
             return None;
         }
+        let fits = |wanted: &Option<String>, is: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| Some(wanted) == is)
+        };
         let mut faults = self.faults();
-        let at = faults.iter().position(|(_, fault)| {
-            fault.place == place
-                && fault.client_id.as_deref().is_none_or(|id| Some(id) == client_id)
-                && (fault.probability >= 1.0 || rand::random::<f64>() < fault.probability)
+        let at = faults.iter_mut().position(|Armed { id, fault, drawn }| {
+            if fault.place != place
+                || !fits(&fault.client_id, client_id)
+                || !fits(&fault.conversation, conversation)
+            {
+                return false;
+            }
+            *drawn += 1;
+            self.draws.strikes(id.0, *drawn, fault.probability)
         })?;
-        let (id, fault) = faults.get_mut(at)?;
-        let struck = (fault.action.clone(), Duration::from_millis(fault.delay_ms));
+        let Armed { id, fault, .. } = faults.get_mut(at)?;
+        let struck = Struck {
+            action: fault.action.clone(),
+            delay: Duration::from_millis(fault.delay_ms),
+            obey_first: fault.obey_first,
+        };
         let id = *id;
         if let Some(times) = &mut fault.times {
             *times -= 1;

@@ -69,22 +69,27 @@
 
 mod clock;
 mod config;
+mod draw;
 pub mod fault;
 mod gateway;
 mod log;
 mod payload;
 mod push;
 mod record;
+pub mod reply;
 mod say;
 pub mod scenario;
 mod sessions;
 mod simulator;
 mod socket;
 mod state;
+mod tokens;
+mod usage;
 
-pub use config::{Credential, Credentials, SimulatorConfig};
+pub use config::{Credential, Credentials, Limits, SimulatorConfig};
 pub use fault::{Action, Cut, Fault, FaultId, Place};
 pub use push::{Acked, CallError, FrameType, Push, Pushed, topic};
-pub use record::{ClosedBy, Happening, NotSeen, Page, Record, Reply, Sent, Stats, Subscription};
+pub use record::{ClosedBy, Happening, NotSeen, Page, Record, Sent, Stats, Subscription};
+pub use reply::{OutcomeUnknown, Reply, Told, Via};
 pub use say::{Content, Delegate, Person, Quoted, QuotedContent, RichRun, Say, conversation_id};
 pub use simulator::{Simulator, StartError, Watch};

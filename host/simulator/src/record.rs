@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::fault::{FaultId, Place};
 use crate::push::{Acked, FrameType};
+use crate::reply::{OutcomeUnknown, Reply};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,8 +118,11 @@ pub enum Happening {
         /// The socket.
         connection: Arc<str>,
     },
-    /// A reply was taken by a session webhook.
+    /// A reply was taken, by a session webhook or the OpenAPI. A message to several people is one such record for
+    /// each whom it reached.
     Replied(Reply),
+    /// A request that wanted to reply ended so that its sender cannot know whether it was taken.
+    OutcomeUnknown(OutcomeUnknown),
     /// A request was refused.
     Refused {
         /// Where.
@@ -134,11 +137,40 @@ pub enum Happening {
         code: String,
         /// Why, in words.
         reason: String,
+        /// Number of the call, at a webhook and the OpenAPI: the same as [`Reply::call`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<u64>,
+        /// `msgUuid` of the reply refused, where it was read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uuid: Option<String>,
+        /// The person refused, where one of several was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        staff_id: Option<Arc<str>>,
     },
     /// An access token was given out.
     Token {
         /// The app.
         client_id: Arc<str>,
+    },
+    /// An ack came in and was lost by a fault at [`Place::Ack`]: the push is sent again as if there had been none.
+    AckLost {
+        /// The app.
+        client_id: Arc<str>,
+        /// The socket.
+        connection: Arc<str>,
+        /// Number of the push.
+        push: u64,
+        /// `msgId` or `eventId`.
+        id: Arc<str>,
+        /// `headers.messageId` of the frame acked.
+        message_id: Arc<str>,
+        /// `code` of the ack.
+        code: i64,
+    },
+    /// The simulator began. Always the first record.
+    Started {
+        /// What decides its draws.
+        seed: u64,
     },
     /// A fault struck.
     Fault {
@@ -169,47 +201,6 @@ pub struct Sent {
     pub message_id: Arc<str>,
     /// Which delivery of the push this is, from 1.
     pub attempt: u32,
-}
-
-/// A reply that came in through a session webhook.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Reply {
-    /// The app whose bot replied.
-    pub client_id: Arc<str>,
-    /// The conversation it replied in.
-    pub conversation: Arc<str>,
-    /// The body posted.
-    pub body: Value,
-    /// `msgUuid` in the body.
-    pub uuid: Option<String>,
-    /// The same `msgUuid` was taken before on this session. With
-    /// [`honour_msg_uuid`](crate::SimulatorConfig::honour_msg_uuid) nobody sees this one.
-    pub repeated: bool,
-}
-
-impl Reply {
-    /// `msgtype` of the body.
-    pub fn msgtype(&self) -> &str {
-        self.body.get("msgtype").and_then(Value::as_str).unwrap_or_default()
-    }
-
-    /// The words of the reply: the text, the markdown or the card's text; the titles of a feed card, one a line.
-    pub fn text(&self) -> String {
-        let part = |path: &str| self.body.pointer(path).and_then(Value::as_str).map(str::to_owned);
-        match self.msgtype() {
-            "text" => part("/text/content").unwrap_or_default(),
-            "markdown" => part("/markdown/text").unwrap_or_default(),
-            "link" => part("/link/text").unwrap_or_default(),
-            "actionCard" => part("/actionCard/text").unwrap_or_default(),
-            "feedCard" => {
-                let links = self.body.pointer("/feedCard/links").and_then(Value::as_array);
-                let titles = links.into_iter().flatten().filter_map(|link| link.get("title")?.as_str());
-                titles.collect::<Vec<_>>().join("\n")
-            }
-            _ => String::new(),
-        }
-    }
 }
 
 /// Who ended a WebSocket.
@@ -288,6 +279,18 @@ pub struct Stats {
     pub replies: u64,
     /// Replies taken under a `msgUuid` seen before.
     pub replies_repeated: u64,
+    /// Replies taken that came through the OpenAPI; one for each person reached.
+    pub replies_openapi: u64,
+    /// Calls of the OpenAPI that were counted against the month's number.
+    pub api_calls: u64,
+    /// Messages pushed to bots (once each) and calls of webhooks, as counted against the month's number.
+    pub messages: u64,
+    /// Access tokens given out.
+    pub tokens: u64,
+    /// Requests whose sender cannot know whether they were taken.
+    pub outcomes_unknown: u64,
+    /// Acks lost by a fault.
+    pub acks_lost: u64,
     /// Requests refused.
     pub refused: u64,
     /// Faults that struck.

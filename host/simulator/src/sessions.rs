@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::usage::Window;
+
 /// `msgUuid`s remembered for one session; the oldest is forgotten first.
 const UUIDS_PER_SESSION: usize = 1_000;
 
@@ -12,6 +14,8 @@ pub(crate) struct Sessions {
     by_id: HashMap<Arc<str>, Session>,
     /// app, then conversation, to session.
     by_conversation: HashMap<Arc<str>, HashMap<Arc<str>, Arc<str>>>,
+    /// app, then staff id, to private conversation.
+    by_person: HashMap<Arc<str>, HashMap<Arc<str>, Arc<str>>>,
     /// In the order they were made, to forget the oldest at the limit.
     order: VecDeque<Arc<str>>,
 }
@@ -21,8 +25,10 @@ struct Session {
     client_id: Arc<str>,
     conversation: Arc<str>,
     expires: Instant,
-    minute: Instant,
-    in_minute: u32,
+    minute: Window,
+    /// In a private conversation, the staff id of the person.
+    person: Option<Arc<str>>,
+    private: bool,
     uuids: HashSet<Arc<str>>,
     uuid_order: VecDeque<Arc<str>>,
 }
@@ -59,8 +65,9 @@ impl Sessions {
             client_id: Arc::clone(client_id),
             conversation,
             expires: now + ttl,
-            minute: now,
-            in_minute: 0,
+            minute: Window::new(),
+            person: None,
+            private: false,
             uuids: HashSet::new(),
             uuid_order: VecDeque::new(),
         };
@@ -74,10 +81,15 @@ impl Sessions {
     }
 
     fn forget(&mut self, id: &str) {
-        if let Some(session) = self.by_id.remove(id)
-            && let Some(conversations) = self.by_conversation.get_mut(&session.client_id)
-        {
+        let Some(session) = self.by_id.remove(id) else { return };
+        if let Some(conversations) = self.by_conversation.get_mut(&session.client_id) {
             conversations.remove(&session.conversation);
+        }
+        if let Some(person) = &session.person
+            && let Some(people) = self.by_person.get_mut(&session.client_id)
+            && people.get(person) == Some(&session.conversation)
+        {
+            people.remove(person);
         }
     }
 
@@ -92,14 +104,36 @@ impl Sessions {
 
     /// Counts a reply against the limit of one `window` (a simulated minute). False: too many.
     pub(crate) fn admit(&mut self, id: &str, limit: u32, window: Duration) -> bool {
-        let Some(session) = self.by_id.get_mut(id) else { return false };
-        let now = Instant::now();
-        if now.duration_since(session.minute) >= window {
-            session.minute = now;
-            session.in_minute = 0;
+        self.by_id.get_mut(id).is_some_and(|session| session.minute.admit(limit, window))
+    }
+
+    /// Remembers that a session is of a private conversation, and with whom.
+    pub(crate) fn is_with(&mut self, id: &str, staff_id: Option<&str>) {
+        let Some(session) = self.by_id.get_mut(id) else { return };
+        session.private = true;
+        let people = self.by_person.entry(Arc::clone(&session.client_id)).or_default();
+        if session.person.as_deref() != staff_id {
+            if let Some(before) = session.person.take()
+                && people.get(&before) == Some(&session.conversation)
+            {
+                people.remove(&before);
+            }
+            session.person = staff_id.map(Arc::from);
         }
-        session.in_minute = session.in_minute.saturating_add(1);
-        session.in_minute <= limit
+        if let Some(person) = &session.person {
+            people.insert(Arc::clone(person), Arc::clone(&session.conversation));
+        }
+    }
+
+    /// The private conversation of an app's bot with a person.
+    pub(crate) fn private_with(&self, client_id: &str, staff_id: &str) -> Option<Arc<str>> {
+        self.by_person.get(client_id)?.get(staff_id).cloned()
+    }
+
+    /// Whether this conversation of an app's bot is known to be a private one.
+    pub(crate) fn is_private(&self, client_id: &str, conversation: &str) -> bool {
+        let id = self.by_conversation.get(client_id).and_then(|all| all.get(conversation));
+        id.and_then(|id| self.by_id.get(id)).is_some_and(|session| session.private)
     }
 
     /// Remembers a `msgUuid`. True: it was known.

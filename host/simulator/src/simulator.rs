@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use crate::config::SimulatorConfig;
+use crate::config::{Limits, SimulatorConfig};
 use crate::fault::{Cut, Fault, FaultId};
 use crate::gateway::{Gateway, serve};
 use crate::push::{Acked, CallError, Push, Pushed};
-use crate::record::{Happening, NotSeen, Page, Record, Reply, Stats};
+use crate::record::{Happening, NotSeen, Page, Record, Stats};
+use crate::reply::Reply;
 use crate::say::Say;
 use crate::state::Outgoing;
 
@@ -196,6 +197,37 @@ impl Simulator {
         self.gateway().state().sessions.expire(client_id, conversation)
     }
 
+    /// Lets the access token of an app (or of all) end now: calls with it are refused with 401
+    /// `InvalidAuthentication`, and the next one asked for is another. Returns how many.
+    pub fn expire_tokens(&self, client_id: Option<&str>) -> usize {
+        self.gateway().state().tokens.expire(client_id)
+    }
+
+    /// What decides the draws: [`SimulatorConfig::seed`], or one of its own. To be printed by a test that fails.
+    pub fn seed(&self) -> u64 {
+        self.gateway().draws.seed()
+    }
+
+    /// Whether a reply with a known `msgUuid` is kept from people.
+    pub fn honours_msg_uuid(&self) -> bool {
+        self.gateway().state().honour_msg_uuid
+    }
+
+    /// Changes what [`honours_msg_uuid`](Self::honours_msg_uuid) says. What was seen before stays known.
+    pub fn set_honour_msg_uuid(&self, honour: bool) {
+        self.gateway().state().honour_msg_uuid = honour;
+    }
+
+    /// What is allowed.
+    pub fn limits(&self) -> Limits {
+        self.gateway().state().limits
+    }
+
+    /// Changes what is allowed. The month's numbers count from now.
+    pub fn set_limits(&self, limits: Limits) {
+        self.gateway().state().set_limits(limits);
+    }
+
     /// Adds a fault after those already there.
     ///
     /// # Errors
@@ -211,7 +243,7 @@ impl Simulator {
 
     /// The faults that may still strike, with the counts they have left.
     pub fn faults(&self) -> Vec<(FaultId, Fault)> {
-        self.gateway().faults().clone()
+        self.gateway().faults().iter().map(|armed| (armed.id, armed.fault.clone())).collect()
     }
 
     /// Simulated seconds per real second.

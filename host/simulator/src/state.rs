@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::Limits;
+use crate::draw::Draws;
 use crate::push::{Acked, CallError, FrameType, Push};
 use crate::record::{Stats, Subscription};
 use crate::say::Say;
 use crate::sessions::Sessions;
 use crate::socket::Switch;
+use crate::tokens::Tokens;
+use crate::usage::Usage;
 
 /// Pushes kept while no app is known at all; beyond it the oldest is given up.
 pub(crate) const MAX_UNADDRESSED: usize = 1_000;
@@ -35,12 +39,22 @@ pub(crate) struct State {
     pub retries: Retries,
     pub unaddressed: VecDeque<Request>,
     pub stats: Stats,
+    pub tokens: Tokens,
+    pub usage: Usage,
+    pub limits: Limits,
+    pub honour_msg_uuid: bool,
 }
 
 impl State {
     /// Whether this app is known or may become so.
     pub(crate) fn has_room_for(&self, client_id: &str) -> bool {
         self.apps.len() < MAX_APPS || self.apps.contains_key(client_id)
+    }
+
+    /// Changes what is allowed; the counts begin anew.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.usage = Usage::default();
     }
 }
 
@@ -55,7 +69,6 @@ pub(crate) struct App {
     pub draining: Vec<Connection>,
     /// Numbers of pushes that wait for a connection.
     pub held: VecDeque<u64>,
-    pub token: Option<(String, Instant)>,
 }
 
 impl App {
@@ -67,19 +80,24 @@ impl App {
             open: Vec::new(),
             draining: Vec::new(),
             held: VecDeque::new(),
-            token: None,
         }
     }
 
     /// A random open connection that subscribed the topic.
-    pub(crate) fn choose(&self, frame_type: FrameType, topic: &str, anyway: bool) -> Option<&Connection> {
+    pub(crate) fn choose(
+        &self,
+        draws: &Draws,
+        frame_type: FrameType,
+        topic: &str,
+        anyway: bool,
+    ) -> Option<&Connection> {
         let takes = |c: &&Connection| anyway || c.subscriptions.iter().any(|s| s.covers(frame_type, topic));
-        let first = self.open.get(rand::random_range(0..self.open.len().max(1)))?;
+        let first = self.open.get(draws.choose(self.open.len()))?;
         if takes(&first) {
             return Some(first);
         }
         let fitting: Vec<&Connection> = self.open.iter().filter(takes).collect();
-        fitting.get(rand::random_range(0..fitting.len().max(1))).copied()
+        fitting.get(draws.choose(fitting.len())).copied()
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Connection> {

@@ -11,34 +11,39 @@ use crate::state::{App, Connection, Outgoing};
 impl Gateway {
     /// Tells connections to go, and closes them a while later.
     pub(crate) fn disconnect(&self, client_id: Option<&str>, reason: &str) -> usize {
-        let wait: Duration = self.real(self.config.close_after_disconnect);
         let mut state = self.state();
         let mut count = 0;
         for app in state.apps.values_mut().filter(|app| client_id.is_none_or(|id| id == &*app.client_id)) {
             for connection in app.open.drain(..) {
                 count += 1;
-                self.record(Happening::Disconnecting {
-                    client_id: Arc::clone(&app.client_id),
-                    connection: Arc::clone(&connection.id),
-                    reason: reason.to_owned(),
-                });
-                // With a full queue the announcement is lost, as it would be on a dead socket; the close is not.
-                let _ = connection.queue.try_send(Outgoing::Disconnect(reason.to_owned()));
-                let queue = connection.queue.clone();
-                let switch = Arc::clone(&connection.switch);
-                self.runtime.spawn(async move {
-                    tokio::select! {
-                        () = queue.closed() => return,
-                        () = tokio::time::sleep(wait) => {}
-                    }
-                    if queue.try_send(Outgoing::Close("disconnected")).is_err() {
-                        switch.cut();
-                    }
-                });
+                self.send_away(&app.client_id, &connection, reason);
                 app.draining.push(connection);
             }
         }
         count
+    }
+
+    /// Tells one connection to go, and closes it a while later.
+    pub(super) fn send_away(&self, client_id: &Arc<str>, connection: &Connection, reason: &str) {
+        let wait: Duration = self.real(self.config.close_after_disconnect);
+        self.record(Happening::Disconnecting {
+            client_id: Arc::clone(client_id),
+            connection: Arc::clone(&connection.id),
+            reason: reason.to_owned(),
+        });
+        // With a full queue the announcement is lost, as it would be on a dead socket; the close is not.
+        let _ = connection.queue.try_send(Outgoing::Disconnect(reason.to_owned()));
+        let queue = connection.queue.clone();
+        let switch = Arc::clone(&connection.switch);
+        self.runtime.spawn(async move {
+            tokio::select! {
+                () = queue.closed() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            if queue.try_send(Outgoing::Close("disconnected")).is_err() {
+                switch.cut();
+            }
+        });
     }
 
     /// Calls `f` for every connection (of one app), draining ones included; counts where it returned true.

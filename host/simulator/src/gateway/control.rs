@@ -73,7 +73,7 @@ async fn dispatch(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Result<
             "stats" => Ok(ok(&gateway.stats())),
             "faults" => {
                 let faults = gateway.faults();
-                let list = faults.iter().map(|(id, fault)| Armed { id: *id, fault: fault.clone() });
+                let list = faults.iter().map(|armed| Armed { id: armed.id, fault: armed.fault.clone() });
                 Ok(ok(&list.collect::<Vec<_>>()))
             }
             _ => Err(no_such_path()),

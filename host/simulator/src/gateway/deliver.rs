@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::Gateway;
+use super::{Gateway, Struck};
 use crate::clock::wall_ms;
 use crate::fault::{Action, Place};
 use crate::payload::{Frame, FrameHeaders, Route, bot_message, new_msg_id};
 use crate::push::{Acked, CallError, FrameType, Push, Pushed, topic};
 use crate::record::{Happening, Sent};
-use crate::say::Say;
+use crate::say::{Content, Say};
 use crate::state::{
     App, Connection, Delivery, MAX_UNADDRESSED, Names, Outgoing, Pending, Request, Retry, State, Waiter, What,
 };
+use crate::usage::take;
 
 /// A bot's answer to a frame, taken apart.
 pub(crate) struct AckFrame {
@@ -93,10 +94,17 @@ impl Gateway {
     fn address(self: &Arc<Self>, state: &mut State, client_id: &Arc<str>, request: Request) {
         let Request { number, id, what, waiter } = request;
         let pending = match what {
-            What::Say(say) => {
+            What::Say(mut say) => {
+                if !take(&mut state.usage.messages, state.limits.messages_per_month) {
+                    say.content = Content::QuotaExhausted;
+                }
+                state.stats.messages += 1;
                 let ttl = self.real(self.config.webhook_ttl);
                 let session =
                     state.sessions.renew(client_id, &say.conversation, ttl, self.config.max_sessions);
+                if !say.group {
+                    state.sessions.is_with(&session, say.sender.staff_id.as_deref());
+                }
                 let route = Route {
                     webhook: &format!("{}/robot/sendBySession?session={session}", self.base),
                     expires_ms: wall_ms() + u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX / 2),
@@ -174,7 +182,7 @@ impl Gateway {
             }
             return;
         }
-        let chosen = app.choose(pending.frame_type, &pending.names.topic, pending.unsubscribed);
+        let chosen = app.choose(&self.draws, pending.frame_type, &pending.names.topic, pending.unsubscribed);
         let Some(connection) = chosen.cloned() else {
             if let Some(pending) = state.pushes.remove(&number) {
                 let reason = format!("no open connection has subscribed {}", pending.names.topic);
@@ -182,13 +190,13 @@ impl Gateway {
             }
             return;
         };
-        match self.strike(Place::Push, Some(&pending.names.client_id)) {
+        match self.draw(Place::Push, Some(&pending.names.client_id), None) {
             None => self.send(state, number, &connection),
-            Some((action, delay)) if delay.is_zero() => {
+            Some(Struck { action, delay, .. }) if delay.is_zero() => {
                 state.stats.faults += 1;
                 self.send_faulty(state, number, &connection, &action);
             }
-            Some((action, delay)) => {
+            Some(Struck { action, delay, .. }) => {
                 state.stats.faults += 1;
                 let gateway = Arc::clone(self);
                 self.runtime.spawn(async move {
@@ -322,6 +330,26 @@ impl Gateway {
         let mut state = self.state();
         let state = &mut *state;
         let Some(delivery) = state.deliveries.get(message_id) else { return false };
+        if let Some(struck) = self.draw(Place::Ack, Some(&delivery.names.client_id), None) {
+            let names = &delivery.names;
+            self.record(Happening::AckLost {
+                client_id: Arc::clone(&names.client_id),
+                connection: Arc::clone(connection),
+                push: names.number,
+                id: Arc::clone(&names.id),
+                message_id: message_id.into(),
+                code: ack.code,
+            });
+            if struck.action == Action::Reset
+                && let Some(app) = state.apps.get(&names.client_id)
+                && let Some(connection) = app.all().find(|other| other.id == *connection)
+            {
+                connection.switch.reset();
+            }
+            state.stats.faults += 1;
+            state.stats.acks_lost += 1;
+            return true;
+        }
         delivery.acks += 1;
         let names = Arc::clone(&delivery.names);
         let acked = Acked {

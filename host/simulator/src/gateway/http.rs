@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    UPGRADE,
+    CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
 };
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -19,10 +18,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::register::{old_token, refuse, register, token};
-use super::{Gateway, control, stream};
+use super::webhook::webhook;
+use super::{Gateway, control, course, openapi, stream};
 use crate::fault::{Action, Place};
+use crate::reply::Via;
 use crate::socket::{Socket, Switch};
-use crate::state::TicketError;
+use crate::state::{Ticket, TicketError};
 
 /// Longest request body read; longer ones end the connection after an error.
 const MAX_BODY: usize = 2 << 20;
@@ -80,6 +81,12 @@ async fn route(
     match (request.method(), path) {
         (&Method::POST, "/robot/sendBySession") => webhook(&gateway, request, &switch).await,
         (&Method::POST, "/v1.0/gateway/connections/open") => register(&gateway, request, &switch).await,
+        (&Method::POST, "/v1.0/robot/oToMessages/batchSend") => {
+            openapi::send(&gateway, request, &switch, Via::People).await
+        }
+        (&Method::POST, "/v1.0/robot/groupMessages/send") => {
+            openapi::send(&gateway, request, &switch, Via::Group).await
+        }
         (&Method::GET, "/connect") => connect(gateway, request, switch, permit).await,
         (&Method::POST, "/v1.0/oauth2/accessToken") => token(&gateway, request, &switch).await,
         (&Method::GET, "/gettoken") => old_token(&gateway, &request, &switch).await,
@@ -132,69 +139,6 @@ pub(super) fn query(request: &Request<Incoming>, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// What a fault leaves to be done.
-pub(super) enum Struck {
-    /// Go on as if nothing was.
-    No,
-    /// This is the answer.
-    Answer(Answer),
-    /// Obey, then reset.
-    ResetAfter,
-    /// WebSocket only: go on, then fall silent.
-    Silence,
-}
-
-/// Lets a fault at `place` take its course.
-pub(super) async fn strike(
-    gateway: &Gateway,
-    place: Place,
-    client_id: Option<&str>,
-    switch: &Switch,
-) -> Result<Struck, Abort> {
-    let Some((action, delay)) = gateway.strike(place, client_id) else { return Ok(Struck::No) };
-    gateway.state().stats.faults += 1;
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
-    match action {
-        Action::Answer { status, body, content_type, retry_after } => {
-            let mut response = json_answer(status, body);
-            if let Ok(value) = HeaderValue::from_str(&content_type) {
-                response.headers_mut().insert(CONTENT_TYPE, value);
-            }
-            if let Some(seconds) = retry_after {
-                response.headers_mut().insert(RETRY_AFTER, seconds.into());
-            }
-            Ok(Struck::Answer(response))
-        }
-        Action::Errcode { errcode: code, errmsg, as_string } => Ok(Struck::Answer(if as_string {
-            json_answer(200, json!({"errcode": code.to_string(), "errmsg": errmsg}).to_string())
-        } else {
-            errcode(code, &errmsg)
-        })),
-        Action::Redirect { status, location } => {
-            let mut response = json_answer(status, "");
-            if let Ok(value) = HeaderValue::from_str(&location) {
-                response.headers_mut().insert(LOCATION, value);
-            }
-            Ok(Struck::Answer(response))
-        }
-        Action::Reset => {
-            switch.reset();
-            Err(Abort)
-        }
-        Action::Close => Err(Abort),
-        Action::ResetAfter => Ok(Struck::ResetAfter),
-        Action::Silence => Ok(Struck::Silence),
-        _ => Ok(Struck::No),
-    }
-}
-
-pub(super) fn reset(switch: &Switch) -> Abort {
-    switch.reset();
-    Abort
-}
-
 async fn connect(
     gateway: Arc<Gateway>,
     mut request: Request<Incoming>,
@@ -209,10 +153,53 @@ async fn connect(
         gateway.state().tickets.redeem(&name)
     };
     let client_id = redeemed.as_ref().ok().map(|ticket| Arc::clone(&ticket.client_id));
-    let struck = strike(&gateway, Place::Connect, client_id.as_deref(), &switch).await?;
-    if let Struck::Answer(answer) = struck {
+    let struck = gateway.strike(Place::Connect, client_id.as_deref(), None);
+    // These two begin once the socket is open.
+    let afterwards = match &struck {
+        Some(struck) if matches!(struck.action, Action::Silence | Action::Disconnect { .. }) => {
+            Some(struck.action.clone())
+        }
+        _ => None,
+    };
+    let struck = struck.map(|mut struck| {
+        if afterwards.is_some() {
+            struck.action = Action::Pass;
+        }
+        struck
+    });
+    let mut upgraded = None;
+    let answer = course::run(&gateway, struck, &switch, None, |_, _| {
+        let (answer, ticket) = handshake(&gateway, redeemed, &key);
+        upgraded = ticket;
+        answer
+    })
+    .await?;
+    let Some(ticket) = upgraded.filter(|_| answer.status() == StatusCode::SWITCHING_PROTOCOLS) else {
         return Ok(answer);
-    }
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let mut told_to_go = None;
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgrade.await else { return };
+        let Ok(parts) = upgraded.downcast::<TokioIo<Socket>>() else { return };
+        match afterwards {
+            Some(Action::Silence) => switch.silence(),
+            Some(Action::Disconnect { reason }) => told_to_go = Some(reason),
+            _ => {}
+        }
+        let io = parts.io.into_inner();
+        stream::run(gateway, ticket, io, switch, parts.read_buf.to_vec(), told_to_go).await;
+        drop(permit);
+    });
+    Ok(answer)
+}
+
+/// The answer to a handshake, and the ticket if it is good.
+fn handshake(
+    gateway: &Gateway,
+    redeemed: Result<Ticket, TicketError>,
+    key: &HeaderValue,
+) -> (Answer, Option<Ticket>) {
     let ticket = match redeemed {
         Ok(ticket) => ticket,
         Err(problem) => {
@@ -221,23 +208,10 @@ async fn connect(
                 TicketError::Used => "the ticket was used before",
                 TicketError::Expired => "the ticket has expired",
             };
-            refuse(&gateway, Place::Connect, None, 401, "invalidTicket", reason);
-            return Ok(error(401, "invalidTicket", reason));
+            refuse(gateway, Place::Connect, None, 401, "invalidTicket", reason);
+            return (error(401, "invalidTicket", reason), None);
         }
     };
-    if matches!(struck, Struck::ResetAfter) {
-        return Err(reset(&switch));
-    }
-    let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
-        let Ok(upgraded) = upgrade.await else { return };
-        let Ok(parts) = upgraded.downcast::<TokioIo<Socket>>() else { return };
-        if matches!(struck, Struck::Silence) {
-            switch.silence();
-        }
-        stream::run(gateway, ticket, parts.io.into_inner(), switch, parts.read_buf.to_vec()).await;
-        drop(permit);
-    });
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -246,33 +220,5 @@ async fn connect(
     if let Ok(value) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
         headers.insert(SEC_WEBSOCKET_ACCEPT, value);
     }
-    Ok(response)
-}
-
-async fn webhook(gateway: &Gateway, request: Request<Incoming>, switch: &Switch) -> Result<Answer, Abort> {
-    let session = query(&request, "session").unwrap_or_default();
-    let struck = if gateway.has_faults() {
-        let client_id = gateway.state().sessions.owner(&session).map(|owner| owner.client_id);
-        strike(gateway, Place::Webhook, client_id.as_deref(), switch).await?
-    } else {
-        Struck::No
-    };
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let content_type = content_type.to_owned();
-    // Read even when a fault answers, so that a kept-alive connection stays usable.
-    let body = match read_body(request).await {
-        Ok(body) => body,
-        Err(answer) => return Ok(answer),
-    };
-    if let Struck::Answer(answer) = struck {
-        return Ok(answer);
-    }
-    let verdict = gateway.reply(&session, &content_type, &body);
-    if matches!(struck, Struck::ResetAfter) {
-        return Err(reset(switch));
-    }
-    if verdict.errcode == 0 {
-        return Ok(json_answer(200, Bytes::from_static(br#"{"errcode":0,"errmsg":"ok"}"#)));
-    }
-    Ok(errcode(verdict.errcode, &verdict.errmsg))
+    (response, Some(ticket))
 }

@@ -1,7 +1,6 @@
 //! Registration and access tokens.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -9,15 +8,12 @@ use hyper::header::ACCEPT;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::http::{Abort, Answer, Struck, errcode, error, json_answer, query, read_body, reset, strike};
-use super::{AUTH_FAILED, Gateway};
+use super::http::{Abort, Answer, errcode, error, json_answer, query, read_body};
+use super::{AUTH_FAILED, Gateway, course};
 use crate::config::Credentials;
 use crate::fault::Place;
 use crate::record::{Happening, Subscription};
 use crate::socket::Switch;
-
-/// Validity of an access token in seconds, as documented.
-const TOKEN_SECONDS: u64 = 7_200;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,11 +41,8 @@ pub(super) async fn register(
     };
     let parsed: Result<Registration, _> = serde_json::from_slice(&body);
     let client_id = parsed.as_ref().ok().map(|r| r.client_id.as_str());
-    let struck = strike(gateway, Place::Registration, client_id, switch).await?;
-    if let Struck::Answer(answer) = struck {
-        return Ok(answer);
-    }
-    let answer = match parsed {
+    let struck = gateway.strike(Place::Registration, client_id, None);
+    course::run(gateway, struck, switch, None, |_, _| match parsed {
         Err(reason) => {
             refuse(gateway, Place::Registration, None, 400, "invalidParameter", &reason.to_string());
             error(400, "invalidParameter", &format!("the body is no registration: {reason}"))
@@ -59,8 +52,8 @@ pub(super) async fn register(
             json_answer(401, AUTH_FAILED)
         }
         Ok(r) => grant(gateway, r, accept),
-    };
-    if matches!(struck, Struck::ResetAfter) { Err(reset(switch)) } else { Ok(answer) }
+    })
+    .await
 }
 
 fn grant(gateway: &Arc<Gateway>, registration: Registration, accept: String) -> Answer {
@@ -110,6 +103,9 @@ pub(super) fn refuse(
         status,
         code: code.to_owned(),
         reason: reason.to_owned(),
+        call: None,
+        uuid: None,
+        staff_id: None,
     });
 }
 
@@ -132,21 +128,21 @@ pub(super) async fn token(
     };
     let parsed: Option<TokenRequest> = serde_json::from_slice(&body).ok();
     let client_id = parsed.as_ref().map(|request| request.app_key.as_str());
-    let struck = strike(gateway, Place::Token, client_id, switch).await?;
-    if let Struck::Answer(answer) = struck {
-        return Ok(answer);
-    }
-    let answer = match parsed.filter(|r| allowed(gateway, &r.app_key, &r.app_secret)) {
-        Some(request) => {
-            let token = issue_token(gateway, &request.app_key);
-            json_answer(200, json!({"accessToken": token, "expireIn": TOKEN_SECONDS}).to_string())
+    let struck = gateway.strike(Place::Token, client_id, None);
+    let parsed = &parsed;
+    course::run(gateway, struck, switch, None, |_, _| {
+        match parsed.as_ref().filter(|r| allowed(gateway, &r.app_key, &r.app_secret)) {
+            Some(request) => {
+                let (token, seconds) = issue_token(gateway, &request.app_key);
+                json_answer(200, json!({"accessToken": &*token, "expireIn": seconds}).to_string())
+            }
+            None => {
+                refuse(gateway, Place::Token, None, 400, "invalidClientIdOrSecret", "wrong key or secret");
+                error(400, "invalidClientIdOrSecret", "无效的clientId或者clientSecret")
+            }
         }
-        None => {
-            refuse(gateway, Place::Token, None, 400, "invalidClientIdOrSecret", "wrong key or secret");
-            error(400, "invalidClientIdOrSecret", "无效的clientId或者clientSecret")
-        }
-    };
-    if matches!(struck, Struck::ResetAfter) { Err(reset(switch)) } else { Ok(answer) }
+    })
+    .await
 }
 
 /// `GET /gettoken`, the same of the old surface.
@@ -157,30 +153,27 @@ pub(super) async fn old_token(
 ) -> Result<Answer, Abort> {
     let key = query(request, "appkey").unwrap_or_default();
     let secret = query(request, "appsecret").unwrap_or_default();
-    let struck = strike(gateway, Place::Token, Some(&key), switch).await?;
-    if let Struck::Answer(answer) = struck {
-        return Ok(answer);
-    }
-    let answer = if allowed(gateway, &key, &secret) {
-        let token = issue_token(gateway, &key);
-        let body = json!({"errcode": 0, "access_token": token, "errmsg": "ok", "expires_in": TOKEN_SECONDS});
-        json_answer(200, body.to_string())
-    } else {
-        refuse(gateway, Place::Token, Some(&key), 200, "40089", "wrong key or secret");
-        errcode(40_089, "不合法的corpid或corpsecret")
-    };
-    if matches!(struck, Struck::ResetAfter) { Err(reset(switch)) } else { Ok(answer) }
+    let struck = gateway.strike(Place::Token, Some(&key), None);
+    course::run(gateway, struck, switch, None, |_, _| {
+        if allowed(gateway, &key, &secret) {
+            let (token, seconds) = issue_token(gateway, &key);
+            let body = json!({"errcode": 0, "access_token": &*token, "errmsg": "ok", "expires_in": seconds});
+            json_answer(200, body.to_string())
+        } else {
+            refuse(gateway, Place::Token, Some(&key), 200, "40089", "wrong key or secret");
+            errcode(40_089, "不合法的corpid或corpsecret")
+        }
+    })
+    .await
 }
 
-/// An app's token: the same one while it is valid, renewed by being asked for.
-fn issue_token(gateway: &Arc<Gateway>, client_id: &str) -> String {
+/// An app's token, and the seconds it lives from now.
+fn issue_token(gateway: &Arc<Gateway>, client_id: &str) -> (Arc<str>, u64) {
     let client_id: Arc<str> = client_id.into();
     let mut state = gateway.state();
     gateway.record(Happening::Token { client_id: Arc::clone(&client_id) });
-    let expires = Instant::now() + gateway.real(Duration::from_secs(TOKEN_SECONDS));
-    let app = gateway.know(&mut state, &client_id);
-    let valid = app.token.take().filter(|(_, expires)| *expires > Instant::now());
-    let token = valid.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), |(token, _)| token);
-    app.token = Some((token.clone(), expires));
-    token
+    state.stats.tokens += 1;
+    gateway.know(&mut state, &client_id);
+    let ttl = gateway.real(gateway.config.token_ttl);
+    (state.tokens.issue(&client_id, ttl), ttl.as_secs())
 }

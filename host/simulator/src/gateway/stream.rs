@@ -65,6 +65,7 @@ pub(super) async fn run(
     socket: Socket,
     switch: Arc<Switch>,
     read_ahead: Vec<u8>,
+    told_to_go: Option<String>,
 ) {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_MESSAGE))
@@ -80,7 +81,7 @@ pub(super) async fn run(
         queue,
         switch: Arc::clone(&switch),
     };
-    opened(&gateway, &client_id, connection);
+    opened(&gateway, &client_id, connection, told_to_go);
     let line = Line { gateway: &gateway, client_id: &client_id, id: &id, system: Mutex::default() };
 
     let (sink, source) = stream.split();
@@ -107,14 +108,20 @@ pub(super) async fn run(
     closed(&gateway, &client_id, &id, end);
 }
 
-fn opened(gateway: &Arc<Gateway>, client_id: &Arc<str>, connection: Connection) {
+fn opened(gateway: &Arc<Gateway>, client_id: &Arc<str>, connection: Connection, told_to_go: Option<String>) {
     let mut state = gateway.state();
     gateway.record(Happening::Opened {
         client_id: Arc::clone(client_id),
         connection: Arc::clone(&connection.id),
     });
     let app = gateway.know(&mut state, client_id);
-    app.open.push(connection);
+    match told_to_go {
+        None => app.open.push(connection),
+        Some(reason) => {
+            gateway.send_away(client_id, &connection, &reason);
+            app.draining.push(connection);
+        }
+    }
     let live = (app.open.len() + app.draining.len()) as u64;
     state.stats.opened += 1;
     state.stats.open += 1;

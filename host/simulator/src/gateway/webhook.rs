@@ -1,88 +1,149 @@
 //! `POST /robot/sendBySession?session=…`: the bot's replies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
 use serde_json::Value;
 
-use super::Gateway;
-use crate::fault::Place;
-use crate::record::{Happening, Reply};
+use super::call::Call;
+use super::http::{Abort, Answer, errcode, json_answer, query, read_body};
+use super::{Gateway, Struck, course};
+use crate::fault::{Action, Place};
+use crate::record::Happening;
+use crate::reply::{Reply, Via};
+use crate::socket::Switch;
+use crate::state::State;
+use crate::usage::take;
 
 /// Longest body taken, in bytes (DingTalk: errcode 460101 beyond it).
 const MAX_BODY: usize = 20_000;
 
-/// What a webhook answers: always HTTP 200, the code decides.
+/// A refusal: HTTP 200, the code decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub errcode: i64,
-    pub errmsg: String,
+struct Verdict {
+    errcode: i64,
+    errmsg: String,
 }
 
 impl Verdict {
-    fn ok() -> Self {
-        Self { errcode: 0, errmsg: "ok".to_owned() }
-    }
-
     fn refuse(errcode: i64, errmsg: impl Into<String>) -> Self {
         Self { errcode, errmsg: errmsg.into() }
     }
+
+    fn gone() -> Self {
+        Self::refuse(300_001, "session 不存在")
+    }
+}
+
+/// One reply.
+pub(super) async fn webhook(
+    gateway: &Gateway,
+    request: Request<Incoming>,
+    switch: &Switch,
+) -> Result<Answer, Abort> {
+    let session = query(&request, "session").unwrap_or_default();
+    let mut call = Call::new(gateway, Place::Webhook);
+    let mut struck = None;
+    if gateway.has_faults() {
+        if let Some(owner) = gateway.state().sessions.owner(&session) {
+            call.client_id = Some(owner.client_id);
+            call.conversation = Some(owner.conversation);
+        }
+        struck = gateway.strike(Place::Webhook, call.client_id.as_deref(), call.conversation.as_deref());
+    }
+    if matches!(struck, Some(Struck { action: Action::Reset, obey_first: false, .. })) {
+        // Before the body is read.
+        return course::run(gateway, struck, switch, Some(&mut call), |_, _| errcode(-1, "reset")).await;
+    }
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let content_type = content_type.to_owned();
+    // Read even when a fault answers, so that a kept-alive connection stays usable.
+    let body = match read_body(request).await {
+        Ok(body) => body,
+        Err(answer) => {
+            call.refuse(&mut gateway.state(), 413, "invalidParameter".into(), "no whole body".into(), None);
+            call.settled();
+            return Ok(answer);
+        }
+    };
+    if struck.is_some() {
+        let parsed: Option<Value> = serde_json::from_slice(&body).ok();
+        call.uuid = parsed.as_ref().and_then(uuid);
+    }
+    course::run(gateway, struck, switch, Some(&mut call), |call, _| match call {
+        Some(call) => gateway.reply(call, &session, &content_type, &body),
+        None => errcode(-1, "no call"),
+    })
+    .await
+}
+
+fn uuid(body: &Value) -> Option<String> {
+    body.get("msgUuid").and_then(Value::as_str).map(str::to_owned)
 }
 
 impl Gateway {
-    /// Judges one reply and records it.
-    pub(super) fn reply(&self, session: &str, content_type: &str, body: &[u8]) -> Verdict {
+    /// Judges one reply, records it and answers.
+    fn reply(&self, call: &mut Call<'_>, session: &str, content_type: &str, body: &[u8]) -> Answer {
         let mut state = self.state();
         let owner = state.sessions.owner(session);
-        let (verdict, parsed) = match &owner {
-            None => (Verdict::refuse(300_001, "session 不存在"), None),
-            Some(owner) if owner.expired => (Verdict::refuse(300_001, "session 不存在"), None),
-            Some(_) => match check(content_type, body) {
-                Err(verdict) => (verdict, None),
-                Ok(parsed) => {
-                    let minute = self.real(Duration::from_secs(60));
-                    match self.config.webhook_per_minute {
-                        Some(limit) if !state.sessions.admit(session, limit, minute) => (
-                            Verdict::refuse(
-                                130_101,
-                                format!("send too fast, exceed {limit} times per minute"),
-                            ),
-                            None,
-                        ),
-                        _ => (Verdict::ok(), Some(parsed)),
-                    }
-                }
-            },
+        if let Some(owner) = &owner {
+            call.client_id = Some(owner.client_id.clone());
+            call.conversation = Some(owner.conversation.clone());
+        }
+        let parsed = match &owner {
+            None => Err(Verdict::gone()),
+            Some(owner) if owner.expired => Err(Verdict::gone()),
+            Some(_) => check(content_type, body).and_then(|parsed| {
+                call.uuid = uuid(&parsed);
+                self.admit_reply(&mut state, session).map(|()| parsed)
+            }),
         };
         match (owner, parsed) {
-            (Some(owner), Some(body_value)) => {
-                let uuid = body_value.get("msgUuid").and_then(Value::as_str).map(str::to_owned);
+            (Some(owner), Ok(body_value)) => {
+                let uuid = call.uuid.clone();
                 let repeated = uuid.as_deref().is_some_and(|uuid| state.sessions.repeats(session, uuid));
                 state.stats.replies += 1;
                 state.stats.replies_repeated += u64::from(repeated);
+                call.taken = true;
                 let reply = Reply {
                     client_id: owner.client_id,
                     conversation: owner.conversation,
+                    via: Via::Webhook,
+                    staff_id: None,
+                    call: call.number,
                     body: body_value,
                     uuid,
                     repeated,
+                    posted: !(repeated && state.honour_msg_uuid),
                 };
                 // A parsed body takes about twice its text.
                 self.log.write(Happening::Replied(reply), body.len() * 2);
+                json_answer(200, Bytes::from_static(br#"{"errcode":0,"errmsg":"ok"}"#))
             }
-            (owner, _) => {
-                state.stats.refused += 1;
-                self.record(Happening::Refused {
-                    place: Place::Webhook,
-                    client_id: owner.as_ref().map(|owner| Arc::clone(&owner.client_id)),
-                    conversation: owner.map(|owner| owner.conversation),
-                    status: 200,
-                    code: verdict.errcode.to_string(),
-                    reason: verdict.errmsg.clone(),
-                });
+            (_, parsed) => {
+                let Verdict { errcode: code, errmsg } = parsed.err().unwrap_or_else(Verdict::gone);
+                call.refuse(&mut state, 200, code.to_string(), errmsg.clone(), None);
+                errcode(code, &errmsg)
             }
         }
-        verdict
+    }
+
+    /// Counts one reply against the limits.
+    fn admit_reply(&self, state: &mut State, session: &str) -> Result<(), Verdict> {
+        let minute = self.real(Duration::from_secs(60));
+        if let Some(limit) = state.limits.webhook_per_minute
+            && !state.sessions.admit(session, limit, minute)
+        {
+            return Err(Verdict::refuse(130_101, format!("send too fast, exceed {limit} times per minute")));
+        }
+        if !take(&mut state.usage.messages, state.limits.messages_per_month) {
+            return Err(Verdict::refuse(90_030, "the organisation's messages of this month are used up"));
+        }
+        state.stats.messages += 1;
+        Ok(())
     }
 }
 
