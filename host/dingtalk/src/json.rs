@@ -143,6 +143,14 @@ pub(crate) fn id<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::E
     Ok(text(d)?.filter(|id| !id.is_empty()))
 }
 
+/// For `deserialize_with`: a list of ids; what is none is left out, and a value that is no list counts as empty.
+pub(crate) fn ids<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    let raw = <&RawValue>::deserialize(d)?;
+    let items = serde_json::from_str::<Vec<Scalar<'_>>>(raw.get()).unwrap_or_default();
+    let texts = items.into_iter().filter_map(Scalar::into_text).map(Cow::into_owned);
+    Ok(texts.filter(|id| !id.is_empty()).collect())
+}
+
 /// For `deserialize_with`: a non-negative number, or a string holding one.
 pub(crate) fn unsigned<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
     Ok(Scalar::deserialize(d)?.to_unsigned())

@@ -57,6 +57,7 @@
 //! | `limit` | waiting, so that no limit of DingTalk's is exceeded |
 
 mod ack;
+mod advice;
 mod app;
 mod dial;
 mod frame;
@@ -77,6 +78,7 @@ mod transport;
 mod webhook;
 
 pub use ack::{AckHandle, DetachedAck};
+pub use advice::Advice;
 pub use app::AppConfig;
 pub use frame::FrameHeaders;
 pub use limit::{RateLimit, RateLimiter};
@@ -98,4 +100,4 @@ pub use stream::{
 pub use subscriptions::{Subscriptions, Topic};
 pub use transport::{Transport, TransportConfig, TransportError};
 pub use url::Url;
-pub use webhook::{Advice, SendError, SendOptions, SessionWebhook, WebhookClient, WebhookPolicy};
+pub use webhook::{SendError, SendOptions, SessionWebhook, WebhookClient, WebhookPolicy};

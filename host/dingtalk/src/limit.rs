@@ -85,6 +85,13 @@ impl RateLimiter {
         window.paused_until = window.paused_until.max(Some(until));
     }
 
+    /// How long the pause of `key` still lasts; none if there is none.
+    pub fn paused(&self, key: &str) -> Option<Duration> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = keys.get(key)?.window().paused_until?;
+        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+
     fn key(&self, name: &str) -> Arc<Key> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = keys.get(name) {

@@ -12,7 +12,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppConfig, RateLimit, RateLimiter, Transport, http, json};
+use crate::{
+    AppConfig, RateLimit, RateLimiter, Transport,
+    advice::MINUTE,
+    http::{self, Reply},
+    json,
+};
 
 mod error;
 mod message;
@@ -25,6 +30,10 @@ use token::TokenCache;
 
 /// Total time of one call.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A call waits for its turn at most about so long when DingTalk has asked for a pause; for a longer one it fails at once, so
+/// that the caller can put its time to better use.
+const LONGEST_TURN: Duration = Duration::from_secs(2);
 
 /// The path of a message to people (`oToMessages`, mind the casing).
 const TO_PEOPLE: &str = "v1.0/robot/oToMessages/batchSend";
@@ -85,8 +94,10 @@ struct ToGroup<'a> {
 struct Sent {
     #[serde(deserialize_with = "json::id")]
     process_query_key: Option<String>,
-    invalid_staff_id_list: Option<Vec<String>>,
-    flow_controlled_staff_id_list: Option<Vec<String>>,
+    #[serde(deserialize_with = "json::ids")]
+    invalid_staff_id_list: Vec<String>,
+    #[serde(deserialize_with = "json::ids")]
+    flow_controlled_staff_id_list: Vec<String>,
 }
 
 impl OpenApi {
@@ -116,20 +127,26 @@ impl OpenApi {
     ///
     /// # Errors
     ///
-    /// With advice on what to do. Whether a call without an answer arrived is unknown.
+    /// With advice on what to do, and whether it may have arrived all the same ([`OpenApiError::outcome_unknown`]). What DingTalk
+    /// would refuse for certain (nobody, too many people, a message of more than [`MAX_PARAM_BYTES`]) is given up before it
+    /// costs a call.
     pub async fn send_to_people(
         &self,
         robot_code: &str,
         staff_ids: &[String],
         message: &OpenMessage,
     ) -> Result<SentToPeople, OpenApiError> {
-        let (msg_key, msg_param) = (message.key(), message.param());
+        if staff_ids.is_empty() || staff_ids.len() > MAX_PEOPLE {
+            let message = format!("{} people were named; it takes 1 to {MAX_PEOPLE}", staff_ids.len());
+            return Err(OpenApiError::give_up(message));
+        }
+        let (msg_key, msg_param) = (message.key(), param_of(message)?);
         let request = ToPeople { robot_code, user_ids: staff_ids, msg_key, msg_param };
-        let sent: Sent = self.call(TO_PEOPLE, &request).await?;
+        let sent = self.call(TO_PEOPLE, &request).await?;
         Ok(SentToPeople {
             process_query_key: sent.process_query_key,
-            invalid: sent.invalid_staff_id_list.unwrap_or_default(),
-            throttled: sent.flow_controlled_staff_id_list.unwrap_or_default(),
+            invalid: sent.invalid_staff_id_list,
+            throttled: sent.flow_controlled_staff_id_list,
         })
     }
 
@@ -144,43 +161,66 @@ impl OpenApi {
         conversation_id: &str,
         message: &OpenMessage,
     ) -> Result<Option<String>, OpenApiError> {
-        let (msg_key, msg_param) = (message.key(), message.param());
+        let (msg_key, msg_param) = (message.key(), param_of(message)?);
         let request = ToGroup { robot_code, open_conversation_id: conversation_id, msg_key, msg_param };
-        let sent: Sent = self.call(TO_GROUP, &request).await?;
+        let sent = self.call(TO_GROUP, &request).await?;
         Ok(sent.process_query_key)
     }
 
     /// One call with the access token; a token that is refused is fetched anew, once.
-    async fn call<T: for<'de> Deserialize<'de>>(
-        &self,
-        path: &str,
-        request: &impl Serialize,
-    ) -> Result<T, OpenApiError> {
+    async fn call(&self, path: &str, request: &impl Serialize) -> Result<Sent, OpenApiError> {
         let body =
             serde_json::to_string(request).map_err(|error| OpenApiError::give_up(error.to_string()))?;
         let mut refused = None;
         loop {
             let token = self.token.get(refused.as_ref(), || token::fetch(&self.http, &self.app)).await?;
+            if let Some(left) = self.limiter.paused(path).filter(|left| *left > LONGEST_TURN) {
+                let message = format!("DingTalk asked to wait, {}s are left", left.as_secs());
+                return Err(OpenApiError::wait(left, message));
+            }
             // Waiting for the turn is no part of the time for the call.
             self.limiter.turn(path).await;
             self.calls.fetch_add(1, Ordering::Relaxed);
-            let call = http::post_json(&self.http, self.app.api_url(path), body.clone(), Some(&token));
-            let reply = match tokio::time::timeout(TIMEOUT, call).await {
-                Ok(Ok(reply)) => reply,
-                Ok(Err(failure)) => return Err(OpenApiError::retry(failure)),
-                Err(_) => return Err(OpenApiError::retry(format!("no answer within {TIMEOUT:?}"))),
-            };
-            if reply.status == 200
-                && let Ok(sent) = serde_json::from_slice(&reply.body)
-            {
+            let url = self.app.api_url(path);
+            let reply = http::post_json(&self.http, url, body.clone(), Some(&token), TIMEOUT)
+                .await
+                .map_err(OpenApiError::without_answer)?;
+            if let Some(sent) = Sent::read(&reply) {
                 return Ok(sent);
             }
             let error = OpenApiError::of(&reply);
+            if let Some(wait) = error.holds_back() {
+                let paths = [TO_PEOPLE, TO_GROUP];
+                paths.iter().filter(|other| **other == path || error.is_ban()).for_each(|path| {
+                    self.limiter.pause(path, wait);
+                });
+            }
             if !error.is_token_refused() || refused.is_some() {
                 return Err(error);
             }
             refused = Some(token);
         }
+    }
+}
+
+fn param_of(message: &OpenMessage) -> Result<&str, OpenApiError> {
+    let param = message.param();
+    if param.len() > MAX_PARAM_BYTES {
+        return Err(OpenApiError::give_up(format!(
+            "the message has {} bytes; {MAX_PARAM_BYTES} are the most and no cut made it fit",
+            param.len()
+        )));
+    }
+    Ok(param)
+}
+
+impl Sent {
+    /// The answer to a call that did its work: DingTalk's JSON without any error in it. What is missing is not made up for:
+    /// every member may be.
+    fn read(reply: &Reply) -> Option<Self> {
+        let trouble = reply.trouble();
+        let refused = trouble.banned || trouble.code.is_some() || !trouble.json || reply.status != 200;
+        if refused { None } else { serde_json::from_slice(&reply.body).ok() }
     }
 }
 
@@ -203,7 +243,7 @@ impl SentToPeople {
         }
         if holds(&self.throttled) {
             let message = format!("{staff_id} gets too many messages at the moment");
-            return Err(OpenApiError::wait(Duration::from_secs(60), message));
+            return Err(OpenApiError::wait(MINUTE, message));
         }
         Ok(())
     }

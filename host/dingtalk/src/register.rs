@@ -83,11 +83,10 @@ pub(crate) async fn register_as(
     let url = app.api_url(PATH);
     let host = crate::socket::endpoint_host(&url);
     let body = serde_json::to_string(&request).map_err(|error| error::network(&host, &error.to_string()))?;
-    let call = http::post_json(&transport.http, url, body, None);
-    let reply = match tokio::time::timeout(timeout, call).await {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(failure)) => return Err(error::network(&host, &failure)),
-        Err(_) => return Err(error::timeout(&host, timeout)),
+    let reply = match http::post_json(&transport.http, url, body, None, timeout).await {
+        Ok(reply) => reply,
+        Err(failure) if failure.timed_out => return Err(error::timeout(&host, timeout)),
+        Err(failure) => return Err(error::network(&host, &failure.message)),
     };
     if reply.status == 200
         && let Ok(answer) = serde_json::from_slice::<Answer>(&reply.body)

@@ -8,7 +8,7 @@ use crate::{AppConfig, OutMessage, Transport, http};
 
 mod verdict;
 
-pub use verdict::{Advice, SendError};
+pub use verdict::SendError;
 
 /// Total time of one attempt unless the caller says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -165,10 +165,9 @@ impl WebhookClient {
     ) -> Result<(), SendError> {
         let url = self.policy.check(webhook)?;
         let timeout = timeout.unwrap_or(TIMEOUT);
-        match tokio::time::timeout(timeout, http::post_json(&self.http, url, body, None)).await {
-            Ok(Ok(reply)) => verdict::judge(&reply),
-            Ok(Err(failure)) => Err(SendError::retry(failure)),
-            Err(_) => Err(SendError::retry(format!("no answer within {timeout:?}"))),
+        match http::post_json(&self.http, url, body, None, timeout).await {
+            Ok(reply) => verdict::judge(&reply),
+            Err(failure) => Err(SendError::without_answer(failure)),
         }
     }
 }
@@ -176,6 +175,7 @@ impl WebhookClient {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Advice;
 
     fn allowed(policy: &WebhookPolicy, url: &str) -> bool {
         policy.check(&SessionWebhook::new(url, None)).is_ok()

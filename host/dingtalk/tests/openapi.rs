@@ -5,7 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use belfry_dingtalk::{Advice, AppConfig, MAX_PARAM_BYTES, OpenApi, OpenMessage, OutMessage, RateLimit};
+use belfry_dingtalk::{
+    Advice, AppConfig, MAX_PARAM_BYTES, MAX_PEOPLE, OpenApi, OpenMessage, OutMessage, RateLimit,
+};
 use common::{HttpServer, Request, answer, transport};
 use serde_json::json;
 
@@ -117,7 +119,7 @@ async fn refusals_say_what_to_do_and_show_no_secret() {
     let quota = json!({"code": "Forbidden.AccessDenied.ApiCountLimitForOrg", "message": "used up"});
     let (_http, api) = dingtalk(move |_| answer(403, &quota)).await;
     let error = api.send_to_group("r", "c", &hello()).await.unwrap_err();
-    assert!(error.over_quota && error.advice == Advice::GiveUp, "{error:?}");
+    assert!(error.is_quota() && error.advice == Advice::GiveUp, "{error:?}");
     for shown in [format!("{error:?}"), error.to_string(), format!("{api:?}")] {
         assert!(!shown.contains(SECRET) && !shown.contains("token1"), "{shown}");
     }
@@ -140,4 +142,77 @@ fn long_messages_are_split_to_what_the_openapi_takes() {
     for part in &parts {
         assert!(OpenMessage::of(part).unwrap().param().len() <= MAX_PARAM_BYTES);
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_dingtalks_is_no_success() {
+    for (body, advice, unknown) in [
+        (
+            r#"{"status":1111,"wait":5,"source":"x5","punish":"deny"}"#,
+            Advice::Wait(Duration::from_secs(5)),
+            false,
+        ),
+        (r#"{"code":"system.busy","message":"x"}"#, Advice::Retry, true),
+        ("<html>portal</html>", Advice::Retry, true),
+        ("", Advice::Retry, true),
+    ] {
+        let (_http, api) = dingtalk(move |_| answer(200, body)).await;
+        let error = api.send_to_group("r", "c", &hello()).await.unwrap_err();
+        assert_eq!((error.advice, error.outcome_unknown()), (advice, unknown), "{body}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn after_too_fast_further_calls_do_not_even_leave() {
+    let (http, api) = dingtalk(|_| answer(400, json!({"code": "send.too.fast", "message": "x"}))).await;
+    let first = api.send_to_group("r", "c", &hello()).await.unwrap_err();
+    assert!(first.is_too_fast() && !first.outcome_unknown(), "{first:?}");
+    let second = api.send_to_group("r", "c", &hello()).await.unwrap_err();
+    assert!(matches!(second.advice, Advice::Wait(left) if left <= Duration::from_secs(60)), "{second:?}");
+    assert_eq!(api.calls(), 1);
+    // The other path goes on, unless the whole address is banned.
+    http.answer_with(|_| answer(200, json!({"status": 1111, "wait": 100, "punish": "deny"})));
+    let kim = ["kim".to_owned()];
+    api.send_to_people("r", &kim, &hello()).await.unwrap_err();
+    assert_eq!(api.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_ban_holds_back_both_paths() {
+    let (_http, api) =
+        dingtalk(|_| answer(200, "<html>{\"status\":1111,\"wait\":100,\"punish\":\"deny\"}</html>")).await;
+    api.send_to_group("r", "c", &hello()).await.unwrap_err();
+    let error = api.send_to_people("r", &["kim".to_owned()], &hello()).await.unwrap_err();
+    assert!(matches!(error.advice, Advice::Wait(left) if left > Duration::from_secs(60)), "{error:?}");
+    assert_eq!(api.calls(), 1);
+}
+
+#[tokio::test]
+async fn what_would_be_refused_for_certain_costs_no_call() {
+    let (http, api) = dingtalk(|_| answer(200, json!({}))).await;
+    let long = OpenMessage::of(&OutMessage::text("x".repeat(MAX_PARAM_BYTES))).unwrap();
+    let people = |count| vec!["kim".to_owned(); count];
+    for error in [
+        api.send_to_people("r", &[], &hello()).await.unwrap_err(),
+        api.send_to_people("r", &people(MAX_PEOPLE + 1), &hello()).await.unwrap_err(),
+        api.send_to_people("r", &people(1), &long).await.unwrap_err(),
+        api.send_to_group("r", "c", &long).await.unwrap_err(),
+    ] {
+        assert_eq!((error.advice, error.outcome_unknown()), (Advice::GiveUp, false), "{error}");
+    }
+    assert_eq!(http.count(), 0);
+}
+
+#[tokio::test]
+async fn the_outcome_is_unknown_only_once_the_message_has_left() {
+    // No token: nothing of the message can have left.
+    let http = HttpServer::start(None, |_| answer(500, "")).await;
+    let mut app = AppConfig::new("dingtest", SECRET.to_owned());
+    app.api_base = http.url();
+    let error = OpenApi::new(&transport(), &app).send_to_group("r", "c", &hello()).await.unwrap_err();
+    assert_eq!((error.advice, error.outcome_unknown()), (Advice::Retry, false));
+    // A 500 after the message was read.
+    let (_http, api) = dingtalk(|_| answer(500, "")).await;
+    let error = api.send_to_group("r", "c", &hello()).await.unwrap_err();
+    assert_eq!((error.advice, error.outcome_unknown()), (Advice::Retry, true));
 }

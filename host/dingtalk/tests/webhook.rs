@@ -10,7 +10,7 @@ use belfry_dingtalk::{
 };
 use common::{Answer, HttpServer, answer, transport};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{io::AsyncReadExt, net::TcpListener};
 
 struct Replies {
     http: HttpServer,
@@ -118,8 +118,26 @@ async fn no_answer_is_worth_a_retry() {
     let options = SendOptions { uuid: None, timeout: Some(Duration::from_millis(50)) };
     let error = client.send(&webhook, &OutMessage::text("x"), options).await.unwrap_err();
     assert_eq!(error.advice, Advice::Retry);
+    assert!(error.outcome_unknown(), "the kernel took it, and perhaps the server did");
     drop(listener);
     let error = client.send(&webhook, &OutMessage::text("x"), SendOptions::default()).await.unwrap_err();
     assert_eq!(error.advice, Advice::Retry);
+    assert!(!error.outcome_unknown(), "there was no connection");
     assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_after_the_body_leaves_the_outcome_open() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut app = AppConfig::new("dingtest", "s".to_owned());
+    app.api_base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let client = WebhookClient::new(&transport(), WebhookPolicy::for_app(&app));
+    let webhook = SessionWebhook::new(format!("{}x?session=hunter2", app.api_base), None);
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // Something of the request; then it is closed unanswered, with the rest unread: a reset.
+        let _ = stream.read(&mut [0; 16]).await;
+    });
+    let error = client.send(&webhook, &OutMessage::text("x"), SendOptions::default()).await.unwrap_err();
+    assert_eq!((error.advice, error.outcome_unknown()), (Advice::Retry, true), "{error}");
 }

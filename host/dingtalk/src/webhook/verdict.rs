@@ -1,16 +1,19 @@
 //! What DingTalk's answer to a reply means.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 
-use crate::{http::Reply, json};
+use crate::{
+    Advice,
+    advice::{Limit, MINUTE, quota_reason},
+    http::{Failure, Reply},
+    json,
+};
 
-/// Wait after "sent too fast" (130101, 410100) when no time is given: the documented window is 20 messages a minute.
-const RATE_WINDOW: Duration = Duration::from_secs(60);
+/// Session unknown or expired.
+const EXPIRED: i64 = 300_001;
 
-/// Wait after a limit per second.
-const QPS_WINDOW: Duration = Duration::from_secs(1);
+/// The generic refusal of the old API; its `sub_code` says what it is about.
+const GENERIC: i64 = 88;
 
 /// Why a reply did not go out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -24,28 +27,40 @@ pub struct SendError {
     pub status: Option<u16>,
     /// What happened. Never contains the webhook's address.
     pub message: String,
-}
-
-/// What to do with a reply that did not go out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Advice {
-    /// Try again with backoff; whether it arrived may be unknown, so keep the `uuid`.
-    Retry,
-    /// Try again after this time.
-    Wait(Duration),
-    /// Trying again cannot help.
-    GiveUp,
-    /// The webhook has expired; use the OpenAPI.
-    Expired,
+    limit: Option<Limit>,
+    outcome_unknown: bool,
 }
 
 impl SendError {
-    pub(super) fn retry(message: String) -> Self {
-        Self { advice: Advice::Retry, code: None, status: None, message }
+    pub(super) fn without_answer(failure: Failure) -> Self {
+        let Failure { message, body_left, .. } = failure;
+        Self { outcome_unknown: body_left, ..Self::of(Advice::Retry, message) }
     }
 
     pub(super) fn give_up(message: String) -> Self {
-        Self { advice: Advice::GiveUp, code: None, status: None, message }
+        Self::of(Advice::GiveUp, message)
+    }
+
+    fn of(advice: Advice, message: String) -> Self {
+        Self { advice, code: None, status: None, message, limit: None, outcome_unknown: false }
+    }
+
+    /// Whether the organisation's messages or calls of this month are used up. The advice is then to give up, and the text
+    /// says so in plain words.
+    pub fn is_quota(&self) -> bool {
+        self.limit == Some(Limit::Quota)
+    }
+
+    /// Whether the reply was refused because too many were sent: nothing should go through this webhook before the time in
+    /// the advice is over.
+    pub fn is_too_fast(&self) -> bool {
+        matches!(self.limit, Some(Limit::Messages | Limit::PerSecond)) || self.status == Some(429)
+    }
+
+    /// Whether the reply may have arrived in spite of the error: no answer came after the connection had taken the body, or
+    /// one that is not DingTalk's (a 5xx, a portal's page). If not, it certainly did not arrive.
+    pub fn outcome_unknown(&self) -> bool {
+        self.outcome_unknown
     }
 }
 
@@ -63,60 +78,76 @@ struct Answer {
 
 /// `errcode` decides where there is one, whatever the HTTP status; then the status.
 pub(super) fn judge(reply: &Reply) -> Result<(), SendError> {
-    let answer = serde_json::from_slice::<Answer>(&reply.body).ok();
-    match answer {
-        Some(Answer { errcode: Some(0), .. }) => Ok(()),
-        Some(Answer { errcode: Some(code), errmsg, sub_code, sub_msg }) => {
-            let mut message = format!("DingTalk refused it with errcode {code}");
-            for text in [errmsg, sub_code, sub_msg].into_iter().flatten() {
-                message.push_str(": ");
-                message.extend(text.chars().take(300));
-            }
-            let advice = advice_for(code, reply.retry_after);
-            Err(SendError { advice, code: Some(code), status: Some(reply.status), message })
+    match serde_json::from_slice::<Answer>(&reply.body) {
+        Ok(Answer { errcode: Some(0), .. }) => Ok(()),
+        Ok(Answer { errcode: Some(code), errmsg, sub_code, sub_msg }) => {
+            Err(refused(code, reply, errmsg, sub_code, sub_msg))
         }
-        _ => {
-            let message = format!("the answer was {}: {}", reply.status, reply.start_of_body());
-            Err(SendError { advice: by_status(reply), code: None, status: Some(reply.status), message })
-        }
+        _ => Err(by_status(reply)),
     }
 }
 
 /// DingTalk's table of robot error codes ("custom robots send group messages"), codes seen in the field, and the limits of
 /// the old API.
-fn advice_for(code: i64, retry_after: Option<Duration>) -> Advice {
-    match code {
+fn refused(
+    code: i64,
+    reply: &Reply,
+    errmsg: Option<String>,
+    sub_code: Option<String>,
+    sub_msg: Option<String>,
+) -> SendError {
+    let telling = sub_code.clone().filter(|_| code == GENERIC).unwrap_or_else(|| code.to_string());
+    let limit = Limit::of(&telling);
+    let advice = match (limit, code) {
+        (Some(limit), _) => limit.advice(reply.retry_after),
         // Busy.
-        -1 => retry_after.map_or(Advice::Retry, Advice::Wait),
-        // Session unknown or expired.
-        300_001 => Advice::Expired,
-        // Sent too fast; today's and the older code.
-        410_100 | 130_101 => Advice::Wait(retry_after.unwrap_or(RATE_WINDOW)),
-        // Limits per second, of the API and of the app.
-        90_002 | 90_018 => Advice::Wait(retry_after.unwrap_or(QPS_WINDOW)),
-        // Among others: 460101 and 101002 too long, 310000 keywords, 400013 disbanded, 43010x unsafe, 90020 and 90030 quota.
-        _ => Advice::GiveUp,
+        (None, -1) => reply.retry_after.map_or(Advice::Retry, Advice::Wait),
+        (None, EXPIRED) => Advice::Expired,
+        // Among others: 460101 and 101002 too long, 310000 keywords, 400013 disbanded, 43010x unsafe.
+        (None, _) => Advice::GiveUp,
+    };
+    let mut detail = format!("errcode {code}");
+    for text in [errmsg, sub_code, sub_msg].into_iter().flatten() {
+        detail.push_str(": ");
+        detail.extend(text.chars().take(300));
     }
+    let message = match limit {
+        Some(Limit::Quota) => quota_reason(&detail),
+        _ => format!("DingTalk refused it with {detail}"),
+    };
+    SendError { code: Some(code), status: Some(reply.status), limit, ..SendError::of(advice, message) }
 }
 
-fn by_status(reply: &Reply) -> Advice {
+fn by_status(reply: &Reply) -> SendError {
     let trouble = reply.trouble();
     let wait = reply.retry_after.or(trouble.wait);
-    match reply.status {
-        _ if trouble.banned => Advice::Wait(wait.unwrap_or(RATE_WINDOW)),
-        429 => Advice::Wait(wait.unwrap_or(RATE_WINDOW)),
-        403 if trouble.code.as_deref().is_some_and(|code| code.contains("QpsLimit")) => {
-            Advice::Wait(wait.unwrap_or(QPS_WINDOW))
-        }
+    let limit = trouble.code.as_deref().and_then(Limit::of);
+    let mut outcome_unknown = false;
+    let advice = match reply.status {
+        _ if trouble.banned => Advice::Wait(wait.unwrap_or(MINUTE)),
+        _ if let Some(limit) = limit => limit.advice(wait),
+        429 => Advice::Wait(wait.unwrap_or(MINUTE)),
         // A 2xx without an errcode is not DingTalk's: a portal or a proxy answered.
-        200..=299 | 407 | 408 | 500..=599 => wait.map_or(Advice::Retry, Advice::Wait),
+        200..=299 | 407 | 408 | 500..=599 => {
+            outcome_unknown = reply.leaves_open();
+            wait.map_or(Advice::Retry, Advice::Wait)
+        }
         // Redirects are not followed: the allowed host would send us to another one.
         _ => Advice::GiveUp,
-    }
+    };
+    let answer = format!("the answer was {}: {}", reply.status, reply.start_of_body());
+    let message = match limit {
+        Some(Limit::Quota) => quota_reason(&answer),
+        _ if trouble.banned => format!("DingTalk bans this address for a while; {answer}"),
+        _ => answer,
+    };
+    SendError { status: Some(reply.status), limit, outcome_unknown, ..SendError::of(advice, message) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn advice(status: u16, body: &str, retry_after: Option<u64>) -> Option<(Advice, Option<i64>)> {
@@ -136,6 +167,7 @@ mod tests {
             (130_101, wait(60)),
             (410_100, wait(60)),
             (90_018, wait(1)),
+            (90_020, Advice::GiveUp),
             (-1, Advice::Retry),
             (460_101, Advice::GiveUp),
             (101_002, Advice::GiveUp),
@@ -172,6 +204,52 @@ mod tests {
             (503, "", Some(9), wait(9)),
         ] {
             assert_eq!(advice(status, body, retry_after), Some((expected, None)), "{status} {body}");
+        }
+    }
+
+    fn error(status: u16, body: &str) -> SendError {
+        let body = body.as_bytes().to_vec();
+        judge(&Reply { status, body, retry_after: None, date: None }).unwrap_err()
+    }
+
+    #[test]
+    fn a_used_up_quota_is_named_as_such() {
+        for (status, body) in [
+            (200, r#"{"errcode":90020,"errmsg":"x"}"#),
+            (200, r#"{"errcode":"20001"}"#),
+            (200, r#"{"errcode":88,"errmsg":"x","sub_code":"90020","sub_msg":"y"}"#),
+            (403, r#"{"code":"Forbidden.AccessDenied.ApiCountLimitForOrg","message":"x"}"#),
+        ] {
+            let error = error(status, body);
+            assert!(error.is_quota() && !error.is_too_fast() && error.advice == Advice::GiveUp, "{error:?}");
+            assert!(error.to_string().contains("monthly DingTalk quota is used up"), "{error}");
+            assert!(!error.outcome_unknown());
+        }
+        assert!(!error(200, r#"{"errcode":88,"sub_code":"40014"}"#).is_quota());
+        let generic = error(200, r#"{"errcode":88,"sub_code":"90018"}"#);
+        assert!(
+            generic.is_too_fast() && generic.advice == Advice::Wait(Duration::from_secs(1)),
+            "{generic:?}"
+        );
+    }
+
+    #[test]
+    fn only_what_is_not_dingtalks_answer_leaves_the_outcome_open() {
+        for (status, body, unknown) in [
+            (500, "", true),
+            (502, "<html>bad gateway</html>", true),
+            (200, "<html>portal</html>", true),
+            (200, "", true),
+            (200, r#"{"errcode":-1,"errmsg":"busy"}"#, false),
+            (500, r#"{"errcode":-1}"#, false),
+            (200, r#"{"errcode":300001}"#, false),
+            (200, r#"<html>{"status":1111,"wait":5,"punish":"deny"}</html>"#, false),
+            (302, "", false),
+            (404, "", false),
+            (407, "", false),
+            (429, "", false),
+        ] {
+            assert_eq!(error(status, body).outcome_unknown(), unknown, "{status} {body}");
         }
     }
 
