@@ -32,12 +32,20 @@
 //! | `GET /connect?ticket=…` | the WebSocket |
 //! | `POST /robot/sendBySession?session=…` | a reply: HTTP 200, `errcode` decides |
 //! | `POST /v1.0/oauth2/accessToken`, `GET /gettoken` | access tokens |
+//! | `POST /v1.0/robot/oToMessages/batchSend` | a message to people, by staff id |
+//! | `POST /v1.0/robot/groupMessages/send` | a message to a group |
 //! | `/_simulator/…` | control, below |
 //!
 //! Where DingTalk's own behaviour is undocumented, the field reports decide: an unacked push comes again after about 60 s
 //! under a new `messageId` and the same `msgId`; an event acked with `LATER` or 500 too; one session webhook serves a
 //! conversation, and each message moves its end to 90 minutes ahead; each push goes to a random one of the app's
 //! connections; a connection that was sent `disconnect` gets no more pushes and is closed 10 s later.
+//!
+//! The OpenAPI checks the access token, the robot code (the client id), `msgKey` and `msgParam`. It takes messages to any
+//! group that is not known as a private conversation, and to anybody: a [`Fault`] decides who is unknown or throttled. A
+//! person's message is recorded in the private conversation in which they last spoke with the bot. Limits are off until set.
+//!
+//! Which replies were taken, and which of their senders cannot know it, is said by the records: see [`reply`].
 //!
 //! Not so on the real gateway: a push for which no connection is open waits for one, without a time limit.
 //!
@@ -54,7 +62,10 @@
 //! | `POST /_simulator/disconnect` | `{"clientId"?, "reason"?}` | the same |
 //! | `POST /_simulator/drop` | `{"clientId"?, "how": `[`Cut`]`}` | the same |
 //! | `POST /_simulator/expire` | `{"clientId"?, "conversation"?}` | `{"count"}` of sessions |
+//! | `POST /_simulator/expire-tokens` | `{"clientId"?}` | `{"count"}` of access tokens |
 //! | `POST /_simulator/speed` | `{"speed"}` | `{"speed"}` |
+//! | `POST /_simulator/settings` | `{"speed"?, "honourMsgUuid"?, "limits"?: `[`Limits`]`}` | as the next; new limits count from then |
+//! | `GET /_simulator/settings` | | `{"seed", "speed", "honourMsgUuid", "limits"}`; the seed is a text |
 //! | `POST /_simulator/faults` | [`Fault`] | `{"fault"}`, its id |
 //! | `GET /_simulator/faults` | | `[{"id", "fault"}]` |
 //! | `DELETE /_simulator/faults` | `{"fault"?}` | `{"count"}` |

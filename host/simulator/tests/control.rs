@@ -3,7 +3,7 @@
 
 mod support;
 
-use belfry_simulator::{Page, Simulator, topic};
+use belfry_simulator::{Page, Simulator, SimulatorConfig, topic};
 use serde_json::{Value, json};
 use support::*;
 
@@ -38,7 +38,7 @@ async fn a_whole_conversation_over_http() {
         }
         since = serde_json::from_value::<Page>(page).unwrap().next;
     }
-    assert_eq!(kinds, ["registered", "opened", "sent", "acked", "replied"]);
+    assert_eq!(kinds, ["started", "registered", "opened", "sent", "acked", "replied"]);
     assert_eq!(get(&simulator, "stats").await.json()["replies"], 1);
     // Nothing new: an empty page, at once.
     let page = get(&simulator, &format!("records?since={since}")).await.json();
@@ -92,6 +92,24 @@ async fn faults_and_connections_are_under_control() {
 }
 
 #[tokio::test]
+async fn settings_are_under_control() {
+    let simulator = start(SimulatorConfig { seed: Some(u64::MAX), ..quiet() }).await;
+    let before = get(&simulator, "settings").await.json();
+    assert_eq!((&before["seed"], &before["honourMsgUuid"]), (&json!(u64::MAX.to_string()), &json!(false)));
+    let change = json!({"honourMsgUuid": true, "limits": {"apiPerSecond": 20}});
+    let after = control(&simulator, "settings", change).await;
+    assert_eq!((&after["honourMsgUuid"], &after["limits"]["apiPerSecond"]), (&json!(true), &json!(20)));
+    assert_eq!(after["speed"], 1.0);
+    assert_eq!(simulator.limits().api_per_second, Some(20));
+    assert!(simulator.honours_msg_uuid());
+    control(&simulator, "settings", json!({"speed": 2.0})).await;
+    assert_eq!((simulator.speed(), simulator.limits().api_per_second), (2.0, Some(20)));
+
+    token(&simulator, "app").await;
+    assert_eq!(control(&simulator, "expire-tokens", json!({})).await["count"], 1);
+}
+
+#[tokio::test]
 async fn mistakes_are_explained() {
     let simulator = real().await;
     let wrong = [
@@ -99,6 +117,7 @@ async fn mistakes_are_explained() {
         ("say", json!({"conversation": "c"}), "content"),
         ("faults", json!({"place": "push", "action": {"kind": "resetAfter"}}), "means nothing"),
         ("disconnect", json!({"client": "app"}), "client"),
+        ("settings", json!({"limits": {"perHour": 1}}), "perHour"),
     ];
     for (path, body, part) in wrong {
         let answer = post(&simulator, &format!("/_simulator/{path}"), &body).await.unwrap();

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::Gateway;
 use super::http::{Answer, answer, json_answer, query, read_body};
+use crate::config::Limits;
 use crate::fault::{Cut, Fault, FaultId};
 use crate::push::{Acked, CallError, Push};
 use crate::say::Say;
@@ -49,6 +50,16 @@ struct Target {
     speed: Option<f64>,
 }
 
+/// What may be changed; what is missing stays.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Default)]
+struct Change {
+    speed: Option<f64>,
+    honour_msg_uuid: Option<bool>,
+    limits: Option<Limits>,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Armed {
@@ -71,6 +82,7 @@ async fn dispatch(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Result<
             "" => Ok(answer(200, "text/plain;charset=utf-8", HELP)),
             "records" => records(gateway, &request).await,
             "stats" => Ok(ok(&gateway.stats())),
+            "settings" => Ok(settings(gateway)),
             "faults" => {
                 let faults = gateway.faults();
                 let list = faults.iter().map(|armed| Armed { id: armed.id, fault: armed.fault.clone() });
@@ -107,6 +119,26 @@ async fn dispatch(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Result<
             let target: Target = parse(&body)?;
             let mut state = gateway.state();
             Ok(count(state.sessions.expire(target.client_id.as_deref(), target.conversation.as_deref())))
+        }
+        (Method::POST, "expire-tokens") => {
+            let target: Target = parse(&body)?;
+            let count_of = gateway.state().tokens.expire(target.client_id.as_deref());
+            Ok(count(count_of))
+        }
+        (Method::POST, "settings") => {
+            let change: Change = parse(&body)?;
+            if let Some(speed) = change.speed {
+                gateway.set_speed(speed);
+            }
+            let mut state = gateway.state();
+            if let Some(honour) = change.honour_msg_uuid {
+                state.honour_msg_uuid = honour;
+            }
+            if let Some(limits) = change.limits {
+                state.set_limits(limits);
+            }
+            drop(state);
+            Ok(settings(gateway))
         }
         (Method::POST, "speed") => {
             let target: Target = parse(&body)?;
@@ -152,6 +184,17 @@ async fn records(gateway: &Gateway, request: &Request<Incoming>) -> Result<Answe
     Ok(ok(&page))
 }
 
+/// What may be changed while running, and the seed.
+fn settings(gateway: &Gateway) -> Answer {
+    let (honour, limits) = {
+        let state = gateway.state();
+        (state.honour_msg_uuid, state.limits)
+    };
+    // A number above 2^53 is changed by many readers of JSON, and this one is to be copied exactly.
+    let seed = gateway.draws.seed().to_string();
+    ok(&json!({"seed": seed, "speed": gateway.speed(), "honourMsgUuid": honour, "limits": limits}))
+}
+
 /// An empty body stands for `{}`.
 fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
@@ -187,8 +230,11 @@ POST   /_simulator/ping        {\"clientId\"?}: a SYSTEM ping now
 POST   /_simulator/disconnect  {\"clientId\"?, \"reason\"?}: announce the end, close 10 s later
 POST   /_simulator/drop        {\"clientId\"?, \"how\": \"reset\" | \"abrupt\" | \"clean\" | \"silence\"}
 POST   /_simulator/expire      {\"clientId\"?, \"conversation\"?}: let session webhooks expire
+POST   /_simulator/expire-tokens {\"clientId\"?}: let access tokens expire
 POST   /_simulator/speed       {\"speed\"}: simulated seconds per real second
-POST   /_simulator/faults      {\"place\", \"action\": {\"kind\": …}, \"times\"?, \"probability\"?, \"delayMs\"?, \"clientId\"?}
+GET    /_simulator/settings    seed, speed, honourMsgUuid, limits
+POST   /_simulator/settings    {\"speed\"?, \"honourMsgUuid\"?, \"limits\"?: {\"webhookPerMinute\"?, \"apiPerSecond\"?, \"apiCallsPerMonth\"?, \"messagesPerMonth\"?}}
+POST   /_simulator/faults      {\"place\", \"action\": {\"kind\": …}, \"times\"?, \"probability\"?, \"delayMs\"?, \"obeyFirst\"?, \"clientId\"?, \"conversation\"?}
 GET    /_simulator/faults      those that may still strike
 DELETE /_simulator/faults      {\"fault\"?}: one or all
 GET    /_simulator/records     ?since=1&limit=1000&waitMs=0: what happened; waits for something new if waitMs > 0

@@ -20,7 +20,11 @@ pub(super) async fn run(
 ) -> Result<Answer, Abort> {
     let mut call = call;
     let Some(Struck { action, delay, obey_first }) = struck else {
-        return Ok(obey(call, &Action::Pass));
+        let answer = obey(call.as_deref_mut(), &Action::Pass);
+        if let Some(call) = call {
+            call.settled();
+        }
+        return Ok(answer);
     };
     let mut obey = Some(obey);
     let mut obeyed = None;

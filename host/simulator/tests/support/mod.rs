@@ -63,9 +63,20 @@ pub async fn http(
     kind: &str,
     body: &str,
 ) -> io::Result<Http> {
+    request(simulator, method, path, &format!("Content-Type: {kind}\r\n"), body).await
+}
+
+/// The same with any header lines.
+pub async fn request(
+    simulator: &Simulator,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<Http> {
     let mut tcp = TcpStream::connect(simulator.address()).await?;
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     tcp.write_all(head.as_bytes()).await?;
@@ -83,6 +94,33 @@ pub async fn http(
 
 pub async fn post(simulator: &Simulator, path: &str, body: &Value) -> io::Result<Http> {
     http(simulator, "POST", path, "application/json", &body.to_string()).await
+}
+
+/// An access token.
+pub async fn token(simulator: &Simulator, client_id: &str) -> String {
+    let request = json!({"appKey": client_id, "appSecret": "secret"});
+    let answer = post(simulator, "/v1.0/oauth2/accessToken", &request).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()["accessToken"].as_str().unwrap().to_owned()
+}
+
+/// A call of the OpenAPI.
+pub async fn call(simulator: &Simulator, token: &str, path: &str, body: &Value) -> io::Result<Http> {
+    let headers = format!("Content-Type: application/json\r\nx-acs-dingtalk-access-token: {token}\r\n");
+    request(simulator, "POST", path, &headers, &body.to_string()).await
+}
+
+pub const PEOPLE: &str = "/v1.0/robot/oToMessages/batchSend";
+pub const GROUP: &str = "/v1.0/robot/groupMessages/send";
+
+pub fn to_people(people: &[&str], text: &str) -> Value {
+    let param = json!({"content": text}).to_string();
+    json!({"robotCode": "app", "userIds": people, "msgKey": "sampleText", "msgParam": param})
+}
+
+pub fn to_group(group: &str, text: &str) -> Value {
+    let param = json!({"title": "t", "text": text}).to_string();
+    json!({"robotCode": "app", "openConversationId": group, "msgKey": "sampleMarkdown", "msgParam": param})
 }
 
 pub fn callback(topic: &str) -> Value {
