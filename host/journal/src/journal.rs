@@ -23,6 +23,9 @@ pub trait Journal: Send + Sync {
     /// Writes a change of state. Never waits: what it adds belongs to an event that is already counted.
     fn record(&self, record: Record) -> Result<(), JournalError>;
 
+    /// Whether what it holds outlives the process.
+    fn is_durable(&self) -> bool;
+
     /// Whether an append would have to wait for room now.
     fn is_full(&self) -> bool;
 

@@ -51,6 +51,13 @@ impl Ledger {
         self.entries.contains_key(&event)
     }
 
+    /// The last event of those owed something that follow `after` without a gap; `after` itself if there are none.
+    pub(crate) fn last_of_run(&self, after: Position) -> Position {
+        let next = self.entries.range((Excluded(after), Unbounded));
+        let run = next.zip(1u64..).take_while(|((event, _), step)| event.0 - after.0 == *step);
+        run.last().map_or(after, |((event, _), _)| *event)
+    }
+
     pub(crate) fn deliveries_of(&self, event: Position) -> usize {
         self.entries.get(&event).map_or(0, |entry| entry.deliveries.len())
     }

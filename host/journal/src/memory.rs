@@ -119,6 +119,10 @@ impl Journal for MemoryJournal {
 
     answered_by_the_front!();
 
+    fn is_durable(&self) -> bool {
+        false
+    }
+
     fn trouble(&self) -> Option<JournalError> {
         None
     }

@@ -1,20 +1,16 @@
 //! What a journal promises, shown on every engine.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod common;
+
 use std::{pin::pin, sync::Arc, task::Poll};
 
 use belfry_journal::{
-    Appended, Completion, Counter, Culprit, DeadLetter, DurableJournal, DurableSettings, EventState, Journal,
-    JournalError, JournalStats, KeyValueWrite, Limits, MemoryJournal, NewEvent, Position, Record, Route,
+    Appended, Completion, Counter, Culprit, DeadLetter, EventState, Journal, JournalError, JournalStats,
+    KeyValueWrite, Limits, NewEvent, Position, Record, Route,
 };
 
-/// Runs a test on every engine, each with an empty journal.
-async fn on_each(limits: Limits, test: impl AsyncFn(Arc<dyn Journal>)) {
-    test(Arc::new(MemoryJournal::new(limits))).await;
-    let folder = tempfile::tempdir().unwrap();
-    let settings = DurableSettings { limits, ..DurableSettings::default() };
-    test(Arc::new(DurableJournal::open(folder.path(), settings).unwrap())).await;
-}
+use common::{dead, deliveries, events, letters, on_each};
 
 fn event(id: &str, bytes: usize) -> NewEvent {
     NewEvent {
@@ -77,11 +73,11 @@ async fn records_are_idempotent() {
         }
         journal.record(Record::Delivered { event, index: 7 }).unwrap();
         for _ in 0..2 {
-            journal.record(Record::Dead(letter(event, Some(1)))).unwrap();
+            journal.record(dead(letter(event, Some(1)))).unwrap();
         }
         journal.record(done(event, 2)).unwrap();
         assert_eq!(journal.stats(), JournalStats { dead_letters: 1, ..JournalStats::default() });
-        assert_eq!(journal.dead_letters(), [letter(event, Some(1))]);
+        assert_eq!(letters(&*journal), [letter(event, Some(1))]);
     })
     .await;
 }
@@ -164,9 +160,9 @@ async fn dead_letters_are_bounded() {
         for n in 0..10 {
             let event = position(&journal, &n.to_string()).await;
             let letter = DeadLetter { event, delivery: None, reason: n.to_string(), attempts: 1 };
-            journal.record(Record::Dead(letter)).unwrap();
+            journal.record(dead(letter)).unwrap();
         }
-        let reasons: Vec<String> = journal.dead_letters().into_iter().map(|letter| letter.reason).collect();
+        let reasons: Vec<String> = letters(&*journal).into_iter().map(|letter| letter.reason).collect();
         assert_eq!(reasons, ["7", "8", "9"]);
         assert_eq!(journal.stats().pending_events, 0);
     })
@@ -174,7 +170,7 @@ async fn dead_letters_are_bounded() {
 }
 
 #[tokio::test]
-async fn what_is_pending_can_be_read_in_pages() {
+async fn what_is_pending_is_listed_in_pages_and_read_one_by_one() {
     on_each(Limits::default(), async |journal| {
         let mut all = Vec::new();
         for n in 0..7 {
@@ -186,20 +182,28 @@ async fn what_is_pending_can_be_read_in_pages() {
         journal.record(done(all[3], 1)).unwrap();
         journal.record(Record::Attempt { event: all[3], delivery: Some(0), attempt: 4 }).unwrap();
 
-        let first = journal.pending_events(None, 3).await.unwrap();
+        let first = events(&*journal, None, 3).await;
         let seen: Vec<_> = first.iter().map(|event| (event.position, event.attempts)).collect();
         assert_eq!(seen, [(all[1], 0), (all[2], 2), (all[4], 0)]);
         assert_eq!((first[0].key.as_str(), first[0].payload.len()), ("cid", 10));
-        let rest = journal.pending_events(Some(all[4]), 3).await.unwrap();
+        let rest = events(&*journal, Some(all[4]), 3).await;
         assert_eq!(rest.iter().map(|event| event.position).collect::<Vec<_>>(), [all[5], all[6]]);
 
-        let first = journal.pending_deliveries(None, 1).await.unwrap();
+        let first = deliveries(&*journal, None, 1).await;
         assert_eq!((first[0].event, first[0].index, first[0].payload.len()), (all[0], 0, 5));
         assert!(first[0].created_at_ms > 1_700_000_000_000);
-        let rest = journal.pending_deliveries(Some((all[0], 0)), 9).await.unwrap();
+        let rest = deliveries(&*journal, Some((all[0], 0)), 9).await;
         let seen: Vec<_> =
             rest.iter().map(|delivery| (delivery.event, delivery.index, delivery.attempts)).collect();
         assert_eq!(seen, [(all[0], 1, 0), (all[3], 0, 4)]);
+
+        // What is over, or never was, is not pending; the trace may still know it.
+        assert_eq!(journal.pending_event(all[0]).await.unwrap(), None);
+        assert_eq!(journal.pending_event(Position(99)).await.unwrap(), None);
+        assert_eq!(journal.pending_delivery(all[0], 7).await.unwrap(), None);
+        assert_eq!(journal.event(all[0]).await.unwrap().unwrap().state, EventState::Delivering(2));
+        assert_eq!(journal.event(Position(99)).await.unwrap(), None);
+        assert!(journal.trouble().is_none());
     })
     .await;
 }
@@ -209,10 +213,14 @@ async fn dead_letters_keep_what_they_are_about_and_can_be_tried_again() {
     on_each(Limits::default(), async |journal| {
         let (failed, sent) = (position(&journal, "a").await, position(&journal, "b").await);
         let culprit = Culprit { plugin: "todo".into(), generation: 7 };
-        journal.record(Record::DeadIn(letter(failed, None), culprit.clone())).unwrap();
+        let record = |letter, culprit| Record::Dead { letter, culprit, notice: None };
+        journal.record(record(letter(failed, None), Some(culprit.clone()))).unwrap();
         journal.record(done(sent, 2)).unwrap();
-        journal.record(Record::Dead(letter(sent, Some(1)))).unwrap();
+        journal.record(dead(letter(sent, Some(1)))).unwrap();
 
+        let heads = journal.dead_letters();
+        assert_eq!((&heads[0].letter, heads[0].culprit.as_ref()), (&letter(failed, None), Some(&culprit)));
+        assert!(heads[1].at_ms > 1_700_000_000_000 && heads[1].culprit.is_none());
         let stored = journal.dead_letter(failed, None).await.unwrap().unwrap();
         assert_eq!((stored.letter, stored.culprit), (letter(failed, None), Some(culprit)));
         assert_eq!((stored.payload.len(), stored.delivery), (10, None));
@@ -228,11 +236,11 @@ async fn dead_letters_keep_what_they_are_about_and_can_be_tried_again() {
         assert_eq!(journal.stats(), expected);
         assert_eq!(journal.pending_events(None, 9).await.unwrap()[0].position, failed);
 
-        journal.record(Record::Dead(letter(failed, None))).unwrap();
+        journal.record(dead(letter(failed, None))).unwrap();
         for _ in 0..2 {
             journal.record(Record::Drop { event: failed, delivery: None }).unwrap();
         }
-        assert_eq!(journal.dead_letters(), []);
+        assert_eq!(letters(&*journal), []);
         assert_eq!(append(&journal, "a").await, Appended::Duplicate);
     })
     .await;
@@ -244,7 +252,7 @@ async fn the_trace_tells_what_an_event_is_at() {
         let (pending, handled) = (position(&journal, "a").await, position(&journal, "b").await);
         let dead = position(&journal, "c").await;
         journal.record(done(handled, 2)).unwrap();
-        journal.record(Record::Dead(letter(dead, None))).unwrap();
+        journal.record(common::dead(letter(dead, None))).unwrap();
         let seen: Vec<_> = journal
             .events(None, 9)
             .await

@@ -6,6 +6,8 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod common;
+
 use std::{fs, path::Path};
 
 use belfry_journal::{
@@ -71,8 +73,8 @@ async fn check(path: &Path, what: &str) -> bool {
             return true;
         }
     };
-    let events = journal.pending_events(None, 1000).await.unwrap();
-    let deliveries = journal.pending_deliveries(None, 1000).await.unwrap();
+    let events = common::events(&journal, None, 1000).await;
+    let deliveries = common::deliveries(&journal, None, 1000).await;
     for event in &events {
         assert_eq!(event.payload, payload(event.position.0 - 1), "{what}");
         assert_eq!((event.key.as_str(), &event.private[..]), ("k", &b"private"[..]), "{what}");

@@ -1,9 +1,11 @@
 //! Whatever is recorded in whatever order, both engines come to the same state, and the durable one keeps it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod common;
+
 use belfry_journal::{
     Appended, Completion, Counter, DeadLetter, DurableJournal, DurableSettings, Journal, KeyValueWrite,
-    Limits, MemoryJournal, NewEvent, Position, Record, Route,
+    Limits, MemoryJournal, NOTICE, NewEvent, Position, Record, Route,
 };
 use proptest::prelude::*;
 
@@ -35,7 +37,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn record() -> impl Strategy<Value = Record> {
     let event = || (1u64..20).prop_map(Position);
-    let delivery = || proptest::option::of(0u32..3);
+    let index = || prop_oneof![6 => 0u32..3, 1 => Just(NOTICE)];
+    let delivery = move || proptest::option::of(index());
     let write = || {
         let value = proptest::option::of("[a-z]{0,40}").prop_map(|value| value.map(Into::into));
         ("[ab]", "[a-c]", value).prop_map(|(bucket, key, value)| KeyValueWrite { bucket, key, value })
@@ -50,10 +53,14 @@ fn record() -> impl Strategy<Value = Record> {
         completion().prop_map(Record::Done),
         (completion(), proptest::collection::vec(write(), 0..3))
             .prop_map(|(completion, writes)| Record::DoneWriting(completion, writes)),
-        (event(), 0u32..3).prop_map(|(event, index)| Record::Delivered { event, index }),
-        (event(), delivery(), "[a-z]{0,5}", 0u32..5).prop_map(|(event, delivery, reason, attempts)| {
-            Record::Dead(DeadLetter { event, delivery, reason, attempts })
-        }),
+        (event(), index()).prop_map(|(event, index)| Record::Delivered { event, index }),
+        (event(), delivery(), "[a-z]{0,5}", 0u32..5, proptest::option::of("[a-z]{0,5}")).prop_map(
+            |(event, delivery, reason, attempts, notice)| Record::Dead {
+                letter: DeadLetter { event, delivery, reason, attempts },
+                culprit: None,
+                notice: notice.map(Into::into),
+            }
+        ),
         (event(), delivery(), 0u32..5).prop_map(|(event, delivery, attempt)| Record::Attempt {
             event,
             delivery,
@@ -79,14 +86,14 @@ fn record() -> impl Strategy<Value = Record> {
 async fn everything(journal: &dyn Journal) -> String {
     use std::fmt::Write;
     let mut all = format!("{:?}\n", journal.stats());
-    for event in journal.pending_events(None, 1000).await.unwrap() {
+    for event in common::events(journal, None, 1000).await {
         writeln!(all, "{event:?}").unwrap();
     }
-    for mut delivery in journal.pending_deliveries(None, 1000).await.unwrap() {
+    for mut delivery in common::deliveries(journal, None, 1000).await {
         delivery.created_at_ms = 0;
         writeln!(all, "{delivery:?}").unwrap();
     }
-    for letter in journal.dead_letters() {
+    for letter in common::letters(journal) {
         let mut stored = journal.dead_letter(letter.event, letter.delivery).await.unwrap().unwrap();
         stored.at_ms = 0;
         writeln!(all, "{stored:?}").unwrap();

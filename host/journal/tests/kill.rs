@@ -133,6 +133,7 @@ async fn check(path: &Path, known: &mut Known, round: u32) {
         let Some(last) = page.last() else { break };
         after = Some(last.position);
         for event in page {
+            let event = journal.pending_event(event.position).await.unwrap().unwrap();
             let name = String::from_utf8(event.private.to_vec()).unwrap();
             assert_eq!(event.payload, name.repeat(60), "round {round}");
             pending.insert(event.position.0, name);

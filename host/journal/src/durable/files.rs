@@ -13,6 +13,7 @@ pub(super) const STORE: &str = "journal.sqlite";
 const LOG: &str = "journal.sqlite-wal";
 const LOCK: &str = "lock";
 const MARK: &str = "mark";
+const SUSPECT: &str = "suspect";
 
 /// The folder of a journal, held by this process alone while this lives.
 pub(super) struct Folder {
@@ -55,6 +56,19 @@ impl Folder {
 
     pub(super) fn store(&self) -> PathBuf {
         self.path.join(STORE)
+    }
+
+    /// The file that asks the next start to look at everything.
+    pub(super) fn suspicion(&self) -> PathBuf {
+        self.path.join(SUSPECT)
+    }
+
+    pub(super) fn is_suspect(&self) -> bool {
+        self.suspicion().exists()
+    }
+
+    pub(super) fn clear_suspicion(&self) {
+        let _ = fs::remove_file(self.suspicion());
     }
 
     pub(super) fn mark(&self) -> Result<Mark, OpenError> {

@@ -1,9 +1,13 @@
 //! The durable engine: SQLite behind one writer thread. `ENGINES.md` says why it is SQLite.
 
 mod files;
+mod load;
 mod open;
 mod queue;
+mod read;
+mod retention;
 mod salvage;
+mod seal;
 mod store;
 mod writer;
 
@@ -21,8 +25,9 @@ pub use self::open::{Damage, OpenError};
 use self::{
     files::Folder,
     queue::Queue,
+    retention::Retention,
     store::{Store, StoreError},
-    writer::{Op, Retiring, Shared, Writer},
+    writer::{Op, Shared, Writer},
 };
 use crate::{
     Appended, EventState, Journal, JournalError, JournalFuture, Limits, NewEvent, Position, Record,
@@ -88,7 +93,7 @@ impl DurableJournal {
         let folder = Folder::take(&path)?;
         let opened = open::open(&folder, settings.limits)?;
         let front = Arc::new(Front::new(opened.fold));
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(folder.suspicion()));
         let ops = Arc::new(Queue::default());
         let writer = Writer {
             store: opened.store,
@@ -101,7 +106,8 @@ impl DurableJournal {
             backlog: Default::default(),
             unsynced: None,
             broken: false,
-            retiring: Retiring::default(),
+            in_trouble: None,
+            retention: Retention::default(),
         };
         let writer = std::thread::Builder::new()
             .name("journal".into())
@@ -149,14 +155,9 @@ impl DurableJournal {
         read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let (answer, answered) = oneshot::channel();
-        let path = self.path.display().to_string();
+        let (path, shared) = (self.path.display().to_string(), self.shared.clone());
         let op = Op::Read(Box::new(move |store| {
-            let result = store.and_then(|store| {
-                read(store).map_err(|error| match error {
-                    StoreError::Damaged(what) => JournalError::Damaged { path, what },
-                    StoreError::Engine(error) => JournalError::Storage { path, reason: error.to_string() },
-                })
-            });
+            let result = store.and_then(|store| read(store).map_err(|error| shared.explain(&error, path)));
             let _ = answer.send(result);
         }));
         self.ops.push(op)?;
@@ -199,6 +200,10 @@ impl Journal for DurableJournal {
     }
 
     answered_by_the_front!();
+
+    fn is_durable(&self) -> bool {
+        true
+    }
 
     /// Records written meanwhile are kept in memory until the disk takes them.
     fn trouble(&self) -> Option<JournalError> {

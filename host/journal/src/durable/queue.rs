@@ -57,14 +57,14 @@ impl Queue {
         self.lock().ops.pop_front()
     }
 
-    /// Waits until there is something, for so long at most if that is said.
-    pub(super) fn wait(&self, at_most: Option<Duration>) {
+    /// Waits until there is something, for so long at most.
+    pub(super) fn wait(&self, at_most: Duration) {
         self.sleep(Sleeping::Idle, at_most, |line| line.ops.is_empty());
     }
 
     /// Waits so long for others, unless there is something that must not wait.
     pub(super) fn wait_for_company(&self, so_long: Duration) {
-        self.sleep(Sleeping::InWindow, Some(so_long), |line| !line.ops.iter().any(Op::is_urgent));
+        self.sleep(Sleeping::InWindow, so_long, |line| !line.ops.iter().any(Op::is_urgent));
     }
 
     /// Takes nothing more; what is left is dropped, and with it the answers that are waited for.
@@ -76,18 +76,11 @@ impl Queue {
         drop(left);
     }
 
-    fn sleep(&self, how: Sleeping, at_most: Option<Duration>, still: impl Fn(&Line) -> bool) {
+    fn sleep(&self, how: Sleeping, at_most: Duration, still: impl Fn(&Line) -> bool) {
         let mut line = self.lock();
         line.sleeping = how;
-        let still = |line: &mut Line| still(line);
-        let mut line = match at_most {
-            Some(at_most) => {
-                let woken = self.wake.wait_timeout_while(line, at_most, still);
-                woken.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => self.wake.wait_while(line, still).unwrap_or_else(PoisonError::into_inner),
-        };
-        line.sleeping = Sleeping::Awake;
+        let woken = self.wake.wait_timeout_while(line, at_most, |line| still(line));
+        woken.unwrap_or_else(PoisonError::into_inner).0.sleeping = Sleeping::Awake;
     }
 
     /// No code between lock and unlock can stop halfway.

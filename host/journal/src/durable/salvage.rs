@@ -4,8 +4,12 @@ use std::path::Path;
 
 use rusqlite::{Connection, Row};
 
-use super::store::{Store, StoreError, split};
-use crate::{Counter, EventState, KeyValueWrite, Position, Route, fold::Change};
+use super::{
+    read::{COUNTERS, DEAD, ROUTES, counter_row, dead_row, route_row},
+    seal,
+    store::{Result, Store, seen_sum},
+};
+use crate::{EventState, KeyValueWrite, Position, TracedEvent, fold::Change};
 
 #[derive(Default)]
 pub(super) struct Salvaged {
@@ -15,7 +19,7 @@ pub(super) struct Salvaged {
 
 /// Copies what is pending, dead or remembered into `new`, row by row: a row that cannot be read costs only itself, as
 /// far as the pages around it are sound. Errors are those of `new`; nothing about the damaged store stops it.
-pub(super) fn salvage(damaged: &Path, new: &mut Store) -> Result<Salvaged, StoreError> {
+pub(super) fn salvage(damaged: &Path, new: &mut Store) -> Result<Salvaged> {
     let mut salvaged = Salvaged::default();
     let Ok(connection) = Connection::open(damaged) else { return Ok(salvaged) };
     let _ = connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE");
@@ -23,38 +27,44 @@ pub(super) fn salvage(damaged: &Path, new: &mut Store) -> Result<Salvaged, Store
     let last = last(&old);
     new.remember_last(last.cast_unsigned())?;
 
+    // What is owed is taken from the event and the delivery themselves: of the lists only that they name it.
     let open = by_number(
         &old,
         "SELECT position, attempts FROM open_event WHERE position >= ?1 ORDER BY position LIMIT ?2",
         last,
-        |row| Ok((row.get(0)?, row.get::<_, u32>(1)?)),
+        |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)),
     );
     for (position, attempts) in open {
-        let position = position_of(position);
-        count(&mut salvaged, copy_event(&old, new, position)?);
-        if new.has_event(position)? {
-            new.open_event(position, attempts)?;
+        let event = copy_event(&old, new, position_of(position))?;
+        count(&mut salvaged, event.is_some());
+        if let Some(TracedEvent { position, key, payload, private, .. }) = event {
+            let attempts = seal::attempts(attempts).unwrap_or(0);
+            new.open(position, None, &key, payload.len() + private.len(), attempts)?;
         }
     }
     let open = by_number(
         &old,
         "SELECT event, place, attempts FROM open_delivery WHERE event >= ?1 ORDER BY event LIMIT ?2",
         last,
-        |row| Ok((row.get(0)?, (row.get::<_, u32>(1)?, row.get::<_, u32>(2)?))),
+        |row| Ok((row.get(0)?, (row.get::<_, u32>(1)?, row.get::<_, i64>(2)?))),
     );
     for (event, (index, attempts)) in open {
-        let event = position_of(event);
-        let copied = copy_event(&old, new, event)? && copy_delivery(&old, new, event, index)?;
-        count(&mut salvaged, copied);
-        if copied {
-            new.open_delivery(event, index, attempts)?;
+        let event = copy_event(&old, new, position_of(event))?;
+        let delivery = match &event {
+            Some(event) => copy_delivery(&old, new, event.position, index)?,
+            None => None,
+        };
+        count(&mut salvaged, delivery.is_some());
+        if let (Some(event), Some(bytes)) = (event, delivery) {
+            let attempts = seal::attempts(attempts).unwrap_or(0);
+            new.open(event.position, Some(index), &event.key, bytes, attempts)?;
         }
     }
-    for death in old.dead().unwrap_or_default() {
-        let (event, delivery) = (death.letter.event, death.letter.delivery);
-        let copied = copy_event(&old, new, event)?
+    for death in scan(&old, DEAD, dead_row) {
+        let (event, delivery) = death.about();
+        let copied = copy_event(&old, new, event)?.is_some()
             && match delivery {
-                Some(index) => copy_delivery(&old, new, event, index)?,
+                Some(index) => copy_delivery(&old, new, event, index)?.is_some(),
                 None => true,
             };
         if copied {
@@ -65,26 +75,21 @@ pub(super) fn salvage(damaged: &Path, new: &mut Store) -> Result<Salvaged, Store
     Ok(salvaged)
 }
 
-fn remembered(old: &Store, new: &mut Store, last: i64) -> Result<(), StoreError> {
+fn remembered(old: &Store, new: &mut Store, last: i64) -> Result<()> {
     let seen = by_number(
         old,
-        "SELECT position, at, keys FROM seen WHERE position >= ?1 ORDER BY position LIMIT ?2",
+        "SELECT position, at, keys, crc FROM seen WHERE position >= ?1 ORDER BY position LIMIT ?2",
         last,
-        |row| Ok((row.get(0)?, (row.get::<_, i64>(1)?, row.get::<_, String>(2)?))),
+        |row| Ok((row.get(0)?, (row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get::<_, u32>(3)?))),
     );
-    for (position, (at, keys)) in seen {
-        if split(&keys).is_some() {
-            new.keep_seen(position_of(position), at.cast_unsigned(), &keys)?;
+    for (position, (at, keys, sum)) in seen {
+        let (position, at_ms) = (position_of(position), at.cast_unsigned());
+        if seen_sum(position, at_ms, &keys) == sum {
+            new.keep_seen(position, at_ms, &keys)?;
         }
     }
-    for change in scan(old, "SELECT conversation, address, expires FROM route", |row| {
-        Ok(Change::RouteSet(Route {
-            conversation: row.get(0)?,
-            address: row.get::<_, Vec<u8>>(1)?.into(),
-            expires_at_ms: row.get::<_, i64>(2)?.cast_unsigned(),
-        }))
-    }) {
-        new.apply(&change)?;
+    for route in scan(old, ROUTES, route_row) {
+        new.apply(&Change::RouteSet(route))?;
     }
     for KeyValueWrite { bucket, key, .. } in scan(old, "SELECT bucket, key FROM value", |row| {
         Ok(KeyValueWrite { bucket: row.get(0)?, key: row.get(1)?, value: None })
@@ -93,11 +98,8 @@ fn remembered(old: &Store, new: &mut Store, last: i64) -> Result<(), StoreError>
             new.apply(&Change::ValueSet { bucket, key, value })?;
         }
     }
-    for change in scan(old, "SELECT month, name, total FROM counter", |row| {
-        let total = row.get::<_, i64>(2)?.cast_unsigned();
-        Ok(Change::CounterSet(Counter { month: row.get(0)?, name: row.get(1)?, total }))
-    }) {
-        new.apply(&change)?;
+    for counter in scan(old, COUNTERS, counter_row) {
+        new.apply(&Change::CounterSet(counter))?;
     }
     Ok(())
 }
@@ -110,16 +112,17 @@ fn count(salvaged: &mut Salvaged, copied: bool) {
     }
 }
 
-fn copy_event(old: &Store, new: &Store, position: Position) -> Result<bool, StoreError> {
-    let Ok(Some(event)) = old.event(position, EventState::Pending) else { return Ok(false) };
+fn copy_event(old: &Store, new: &Store, position: Position) -> Result<Option<TracedEvent>> {
+    let Ok(Some(event)) = old.event(position, EventState::Pending) else { return Ok(None) };
     new.keep_event(position, event.appended_at_ms, &event.key, &event.payload, &event.private)?;
-    Ok(true)
+    Ok(Some(event))
 }
 
-fn copy_delivery(old: &Store, new: &Store, event: Position, index: u32) -> Result<bool, StoreError> {
-    let Ok(Some((payload, at_ms))) = old.delivery(event, index) else { return Ok(false) };
+/// Answers how many bytes the delivery has.
+fn copy_delivery(old: &Store, new: &Store, event: Position, index: u32) -> Result<Option<usize>> {
+    let Ok(Some((payload, at_ms))) = old.delivery(event, index) else { return Ok(None) };
     new.keep_delivery(event, index, at_ms, &payload)?;
-    Ok(true)
+    Ok(Some(payload.len()))
 }
 
 fn position_of(number: i64) -> Position {
@@ -139,10 +142,14 @@ fn last(old: &Store) -> i64 {
     queries.into_iter().filter_map(read).max().unwrap_or(0)
 }
 
-fn scan<T>(old: &Store, query: &str, take: impl Fn(&Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
-    let Ok(mut statement) = old.connection.prepare(query) else { return Vec::new() };
-    let Ok(rows) = statement.query_map([], take) else { return Vec::new() };
-    rows.map_while(Result::ok).collect()
+/// The rows that fit their checksums, as far as the table can be read.
+fn scan<T>(old: &Store, query: &str, take: impl Fn(&Row<'_>) -> Result<T>) -> Vec<T> {
+    let mut rows = Vec::new();
+    let _ = old.each(query, |row| {
+        rows.extend(take(row));
+        Ok(())
+    });
+    rows
 }
 
 /// All rows that can be read of a table whose first column is a number up to `last`: behind a damaged page it goes on.

@@ -2,8 +2,9 @@
 
 use std::{
     collections::VecDeque,
+    path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,17 +17,15 @@ use super::{
     DurableSettings,
     files::Mark,
     queue::Queue,
+    retention::Retention,
     store::{Store, StoreError},
 };
 use crate::{JournalError, NewEvent, Position, fold::Change, front::Front};
 
 /// The most operations in one transaction.
 const MAX_GROUP: usize = 1024;
-/// How often old events are looked for, by time and by events written.
-const RETIRE_EVERY: Duration = Duration::from_secs(1);
-const RETIRE_AFTER: usize = 1000;
-/// How many events are looked at each time.
-const RETIRE_AT_ONCE: usize = 2000;
+/// How often writing is tried again while there is trouble and nothing else to write.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is read from the store, and who gets it.
 type Reading = Box<dyn FnOnce(Result<&Store, JournalError>) + Send>;
@@ -59,13 +58,43 @@ impl Op {
 pub(super) type Answer = oneshot::Sender<Result<(), JournalError>>;
 
 /// What the writer lets others see.
-#[derive(Default)]
 pub(super) struct Shared {
     /// How often appends were taken back.
     pub(super) failures: AtomicU64,
     /// Syncs so far.
     pub(super) syncs: AtomicU64,
-    pub(super) trouble: std::sync::Mutex<Option<JournalError>>,
+    pub(super) trouble: Mutex<Option<JournalError>>,
+    /// Written when something that was read or written to turns out to be damaged.
+    suspicion: PathBuf,
+}
+
+impl Shared {
+    pub(super) fn new(suspicion: PathBuf) -> Self {
+        Self {
+            failures: AtomicU64::default(),
+            syncs: AtomicU64::default(),
+            trouble: Mutex::default(),
+            suspicion,
+        }
+    }
+
+    /// An error of the store in the journal's words. Damage is noted for the next start, which then looks at everything.
+    pub(super) fn explain(&self, error: &StoreError, path: String) -> JournalError {
+        if error.is_damage() {
+            let what = error.to_string();
+            // Best effort: the next start has its own eyes.
+            let _ = std::fs::write(&self.suspicion, &what);
+            return JournalError::Damaged { path, what };
+        }
+        match error {
+            StoreError::Engine(rusqlite::Error::SqliteFailure(failure, _))
+                if failure.code == ErrorCode::DiskFull =>
+            {
+                JournalError::DiskFull { path }
+            }
+            _ => JournalError::Storage { path, reason: error.to_string() },
+        }
+    }
 }
 
 pub(super) struct Writer {
@@ -82,15 +111,9 @@ pub(super) struct Writer {
     pub(super) unsynced: Option<Instant>,
     /// A sync failed: what the disk holds is unknown until the journal is opened again.
     pub(super) broken: bool,
-    pub(super) retiring: Retiring,
-}
-
-#[derive(Default)]
-pub(super) struct Retiring {
-    last: Option<Instant>,
-    events: usize,
-    /// Everything up to here was looked at in this round.
-    reached: u64,
+    /// Since when writing failed last.
+    pub(super) in_trouble: Option<Instant>,
+    pub(super) retention: Retention,
 }
 
 impl Writer {
@@ -107,7 +130,8 @@ impl Writer {
                 Some(_) => break,
                 None => {}
             }
-            if self.unsynced.is_some_and(|since| since.elapsed() >= self.settings.idle_sync) {
+            let due = |since: Option<Instant>, after| since.is_some_and(|since| since.elapsed() >= after);
+            if due(self.unsynced, self.settings.idle_sync) || due(self.in_trouble, TRY_AGAIN) {
                 self.sync();
             }
             self.retire_when_due();
@@ -118,13 +142,14 @@ impl Writer {
     }
 
     /// How long it can wait when nothing comes.
-    fn patience(&self) -> Option<Duration> {
-        match self.unsynced {
-            _ if !self.backlog.is_empty() => Some(Duration::from_secs(1)),
-            Some(since) => Some(self.settings.idle_sync.saturating_sub(since.elapsed())),
-            None if self.retiring.events > 0 => Some(RETIRE_EVERY),
-            None => None,
-        }
+    fn patience(&self) -> Duration {
+        let left = |since: Instant, after: Duration| after.saturating_sub(since.elapsed());
+        let backlog = (!self.backlog.is_empty()).then_some(TRY_AGAIN);
+        let trouble = self.in_trouble.filter(|_| !self.broken).map(|since| left(since, TRY_AGAIN));
+        let unsynced =
+            self.unsynced.filter(|_| !self.broken).map(|since| left(since, self.settings.idle_sync));
+        let others = [backlog, trouble, unsynced].into_iter().flatten();
+        others.fold(self.retention_patience(), Duration::min)
     }
 
     /// Takes what is there, and with an append or a record among it, what comes within its window. A question ends the
@@ -167,24 +192,28 @@ impl Writer {
             self.transact(group, durable).map_err(|error| self.explain(&error))
         };
         match written {
-            Ok(()) => {
-                self.backlog.clear();
-                self.set_trouble(None);
-                self.note_written(durable);
+            Ok(wrote) => {
+                if wrote {
+                    self.backlog.clear();
+                    self.set_trouble(None);
+                    self.note_written(durable);
+                }
                 self.acknowledge(group);
             }
             Err(error) => {
                 self.store.roll_back();
+                // Before the answers: who has one may ask at once what the trouble is.
+                self.set_trouble(Some(error.clone()));
                 self.take_back(group, &error);
-                self.set_trouble(Some(error));
             }
         }
     }
 
-    fn transact(&mut self, group: &[Op], durable: bool) -> Result<(), StoreError> {
+    /// Whether there was anything to write.
+    fn transact(&mut self, group: &[Op], durable: bool) -> Result<bool, StoreError> {
         let nothing = self.backlog.is_empty() && group.iter().all(|op| matches!(op, Op::Repeat { .. }));
         if nothing {
-            return Ok(());
+            return Ok(false);
         }
         self.store.begin(durable)?;
         for change in self.backlog.iter().flatten() {
@@ -201,10 +230,11 @@ impl Writer {
                 Op::Repeat { .. } | Op::Read(_) | Op::Close => {}
             }
         }
-        self.store.commit()
+        self.store.commit()?;
+        Ok(true)
     }
 
-    fn note_written(&mut self, durable: bool) {
+    pub(super) fn note_written(&mut self, durable: bool) {
         if durable {
             self.shared.syncs.fetch_add(1, Ordering::Relaxed);
             self.unsynced = None;
@@ -225,7 +255,7 @@ impl Writer {
         for op in group.drain(..) {
             match op {
                 Op::Append { answer, .. } => {
-                    self.retiring.events += 1;
+                    self.retention.note_event();
                     // Nobody waits any more: the event is stored all the same, its repeat will be known.
                     let _ = answer.send(Ok(()));
                 }
@@ -265,14 +295,18 @@ impl Writer {
         }
     }
 
+    /// Brings what is written to the disk, and finds out whether the disk takes anything.
     fn sync(&mut self) {
         if self.broken {
             return;
         }
         match self.store.sync() {
             Ok(()) => {
-                self.shared.syncs.fetch_add(1, Ordering::Relaxed);
-                self.unsynced = None;
+                self.note_written(true);
+                // With a backlog, it is over when that is written.
+                if self.backlog.is_empty() {
+                    self.set_trouble(None);
+                }
             }
             Err(error) => {
                 let error = self.explain(&error);
@@ -283,81 +317,15 @@ impl Writer {
         }
     }
 
-    fn retire_when_due(&mut self) {
-        let due = self.retiring.events >= RETIRE_AFTER
-            || self.retiring.events > 0
-                && self.retiring.last.is_none_or(|last| last.elapsed() >= RETIRE_EVERY);
-        if !due || self.broken || !self.backlog.is_empty() {
-            return;
-        }
-        self.retiring.last = Some(Instant::now());
-        self.retiring.events = 0;
-        if self.retire().is_err() {
-            // Space is what it would have made; an append will say what is wrong.
-            self.store.roll_back();
-        }
-    }
-
-    /// Forgets events that are over and too old, or too many.
-    fn retire(&mut self) -> Result<(), StoreError> {
-        let now_ms = self.front.now_ms();
-        let before_ms = now_ms.saturating_sub(millis(self.settings.keep_for));
-        let (used, free) = self.store.bytes()?;
-        let mut over = used.saturating_sub(self.settings.keep_bytes);
-        self.store.begin(false)?;
-        let last = self.front.lock().last;
-        self.store.remember_last(last)?;
-        let mut looked_at = 0;
-        'all: while looked_at < RETIRE_AT_ONCE {
-            let candidates = self.store.oldest(self.retiring.reached, 64)?;
-            if candidates.is_empty() {
-                self.retiring.reached = 0;
-                break;
-            }
-            for (position, at_ms) in candidates {
-                if at_ms >= before_ms && over == 0 {
-                    // The next round begins at the oldest again: some of those passed over may have ended.
-                    self.retiring.reached = 0;
-                    break 'all;
-                }
-                self.retiring.reached = position.0;
-                if !self.front.lock().needs(position) {
-                    over = over.saturating_sub(self.store.retire(position)?);
-                }
-                looked_at += 1;
-            }
-        }
-        let limits = self.settings.limits;
-        self.store.retire_seen(now_ms.saturating_sub(millis(limits.dedupe_for)), limits.dedupe_keys)?;
-        self.store.commit()?;
-        self.note_written(false);
-        if looked_at >= RETIRE_AT_ONCE {
-            self.retiring.events = RETIRE_AFTER;
-        }
-        if free > (16 << 20).max(used / 4) {
-            self.store.shrink(1000)?;
-            self.retiring.events = self.retiring.events.max(1);
-        }
-        Ok(())
-    }
-
     fn explain(&mut self, error: &StoreError) -> JournalError {
-        let path = self.path.clone();
-        match error {
-            StoreError::Engine(rusqlite::Error::SqliteFailure(failure, _)) => {
-                if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_FSYNC {
-                    self.broken = true;
-                    let reason =
-                        "the disk failed to sync: see to the disk, then start Belfry again".to_owned();
-                    return JournalError::Storage { path, reason };
-                }
-                match failure.code {
-                    ErrorCode::DiskFull => JournalError::DiskFull { path },
-                    _ => JournalError::Storage { path, reason: error.to_string() },
-                }
-            }
-            _ => JournalError::Storage { path, reason: error.to_string() },
+        if let StoreError::Engine(rusqlite::Error::SqliteFailure(failure, _)) = error
+            && failure.extended_code == rusqlite::ffi::SQLITE_IOERR_FSYNC
+        {
+            self.broken = true;
+            let reason = "the disk failed to sync: see to the disk, then start Belfry again".to_owned();
+            return JournalError::Storage { path: self.path.clone(), reason };
         }
+        self.shared.explain(error, self.path.clone())
     }
 
     fn not_stored(&self) -> JournalError {
@@ -366,13 +334,12 @@ impl Writer {
     }
 
     fn trouble(&self) -> Option<JournalError> {
-        self.shared.trouble.lock().ok().and_then(|trouble| trouble.clone())
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_trouble(&self, now: Option<JournalError>) {
-        if let Ok(mut trouble) = self.shared.trouble.lock() {
-            *trouble = now;
-        }
+    fn set_trouble(&mut self, now: Option<JournalError>) {
+        self.in_trouble = now.is_some().then(Instant::now);
+        *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 }
 
@@ -380,8 +347,4 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.ops.close();
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
