@@ -63,19 +63,28 @@ impl Table {
         self.generation.number
     }
 
-    /// The plugins to ask about a message: those whose command it is, then those without commands.
+    /// The plugins to ask about a message.
     pub(crate) fn asked_about<'a>(
         &'a self,
         message: &'a types::Message,
     ) -> impl Iterator<Item = &'a Arc<Plugin>> {
-        let command = command_of(&message.content);
-        let takes_command = move |plugin: &&Arc<Plugin>| {
-            command.is_some_and(|word| plugin.spec().commands.iter().any(|c| c.eq_ignore_ascii_case(word)))
-        };
-        let by_command = self.asked.iter().filter(takes_command);
-        let everything = self.asked.iter().filter(|plugin| plugin.spec().commands.is_empty());
-        by_command.chain(everything).filter(|plugin| plugin.handles(Handler::Message))
+        asked_about(&self.asked, message)
     }
+}
+
+/// Of these plugins, in the order in which they are to be asked, those to ask about a message: first those whose command
+/// it is, then those without commands.
+pub fn asked_about<'a>(
+    plugins: &'a [Arc<Plugin>],
+    message: &'a types::Message,
+) -> impl Iterator<Item = &'a Arc<Plugin>> {
+    let command = command_of(&message.content);
+    let takes_command = move |plugin: &&Arc<Plugin>| {
+        command.is_some_and(|word| plugin.spec().commands.iter().any(|c| c.eq_ignore_ascii_case(word)))
+    };
+    let by_command = plugins.iter().filter(takes_command);
+    let everything = plugins.iter().filter(|plugin| plugin.spec().commands.is_empty());
+    by_command.chain(everything).filter(|plugin| plugin.handles(Handler::Message))
 }
 
 /// The first word of a text, if it is a command.
