@@ -1,5 +1,6 @@
 //! The gateway's shared state and what is done with it.
 
+mod ack;
 mod call;
 mod connections;
 mod control;

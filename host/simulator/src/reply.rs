@@ -8,10 +8,13 @@
 //! | `Replied` | taken | so |
 //! | `Replied`, then `OutcomeUnknown` with `taken: true` | taken | something else, or nothing |
 //! | `Refused` | not taken | so |
-//! | `OutcomeUnknown` with `taken: false` | not taken | nothing |
+//! | `OutcomeUnknown` with `taken: false` | not taken (it may have been refused just before) | nothing |
 //!
-//! So a body that comes twice is the bot's mistake unless the call before it has an `OutcomeUnknown`, was refused, or the
-//! bot was killed during it.
+//! A message to several people can have both `Replied` and `Refused` records, with the `staffId` of each. A fault that
+//! answers `ok` without obeying is a `Refused` with status 200 and the code it told: a lie that no bot can see through.
+//!
+//! So a body that comes twice is the bot's mistake, unless the call before it was refused or has an `OutcomeUnknown`, or
+//! the bot was killed, or gave up, in the moment in which the answer was on its way to it.
 
 use std::sync::Arc;
 

@@ -1,9 +1,5 @@
 //! The records tell of every call whether it was taken, and whether its sender can know it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "this is a test, which clippy knows of functions marked as one only"
-)]
+#![expect(clippy::unwrap_used, reason = "this is a test, which clippy knows of functions marked as one only")]
 
 mod support;
 
@@ -63,7 +59,8 @@ async fn every_end_of_a_reply_is_told() {
         (Fault::session_gone(), &["refused 200 300001 u"]),
         (Fault::status(place, 500, "").obeyed_first(), &["replied", "unknown true Answer { status: 500 } u"]),
         (Fault::errcode(-1, "busy").obeyed_first(), &["replied", "unknown true Answer { status: 200 } u"]),
-        // Told the truth, if in other words.
+        // Told the truth, if in other words; and told a lie.
+        (Fault::errcode(0, "ok"), &["refused 200 0 u"]),
         (Fault::errcode(0, "ok").obeyed_first(), &["replied"]),
     ];
     for (number, (fault, expected)) in (1..).zip(cases) {
@@ -77,8 +74,37 @@ async fn every_end_of_a_reply_is_told() {
     }
     let since = simulator.now();
     post(&simulator, &hook, &text("u")).await.unwrap();
-    assert_eq!(told(&simulator, since), ["14 replied"]);
+    assert_eq!(told(&simulator, since), ["15 replied"]);
     assert_eq!(simulator.stats().outcomes_unknown, 7);
+
+    // One that is refused for its own sake is not refused again by the fault.
+    let since = simulator.now();
+    simulator.expire_sessions(None, None);
+    simulator.add_fault(Fault::status(place, 500, "").obeyed_first().times(1)).unwrap();
+    simulator.add_fault(Fault::new(place, Action::ResetAfter).times(1)).unwrap();
+    assert_eq!(post(&simulator, &hook, &text("u")).await.unwrap().status, 500);
+    assert!(post(&simulator, &hook, &text("u")).await.is_err());
+    let refused = "refused 200 300001 u";
+    let expected = [format!("16 {refused}"), format!("17 {refused}"), "17 unknown false Reset u".to_owned()];
+    assert_eq!(told(&simulator, since), expected);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_or_is_too_long_is_not_taken() {
+    let simulator = real().await;
+    let hook = hook(&simulator).await;
+    let since = simulator.now();
+    let mut tcp = tokio::net::TcpStream::connect(simulator.address()).await.unwrap();
+    let head = format!("POST {hook} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{{");
+    tcp.write_all(head.as_bytes()).await.unwrap();
+    drop(tcp);
+    let unknown = |what: &Happening| matches!(what, Happening::OutcomeUnknown(_)).then_some(());
+    simulator.wait_for(since, PATIENCE, unknown).await.unwrap();
+    assert_eq!(told(&simulator, since), ["1 unknown false Left"]);
+    let huge = " ".repeat(3 << 20);
+    let _ = http(&simulator, "POST", &hook, "application/json", &huge).await;
+    let refused = |what: &Happening| matches!(what, Happening::Refused { status: 413, .. }).then_some(());
+    simulator.wait_for(since, PATIENCE, refused).await.unwrap();
 }
 
 #[tokio::test]

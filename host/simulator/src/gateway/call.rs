@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use hyper::StatusCode;
 use serde_json::Value;
 
 use super::Gateway;
 use super::course::Instead;
+use super::http::Answer;
 use crate::fault::Place;
 use crate::record::Happening;
 use crate::reply::{OutcomeUnknown, Told};
@@ -20,6 +22,7 @@ pub(super) struct Call<'a> {
     pub conversation: Option<Arc<str>>,
     pub uuid: Option<String>,
     pub taken: bool,
+    refused: bool,
     settled: bool,
 }
 
@@ -33,6 +36,7 @@ impl<'a> Call<'a> {
             conversation: None,
             uuid: None,
             taken: false,
+            refused: false,
             settled: false,
         }
     }
@@ -58,6 +62,15 @@ impl<'a> Call<'a> {
         }));
     }
 
+    /// The body is too long, or its sender went away within it and gets no answer.
+    pub(super) fn no_body(&mut self, answer: &Answer) {
+        if answer.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let mut state = self.gateway.state();
+            self.refuse(&mut state, 413, "invalidParameter".into(), "the body is too long".into(), None);
+            self.settled = true;
+        }
+    }
+
     /// A fault answers.
     pub(super) fn answered_by_fault(&mut self, answer: &Instead) {
         let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
@@ -72,10 +85,10 @@ impl<'a> Call<'a> {
                 Place::Webhook => code == "0",
                 _ => code.is_empty() && body.is_object(),
             };
-        if !self.taken {
+        if !self.taken && !self.refused {
             let mut state = self.gateway.state();
             self.refuse(&mut state, answer.status, code, "a fault".to_owned(), None);
-        } else if !success {
+        } else if self.taken && !success {
             self.told(Told::Answer { status: answer.status });
         }
         self.settled = true;
@@ -90,6 +103,7 @@ impl<'a> Call<'a> {
         reason: String,
         staff_id: Option<Arc<str>>,
     ) {
+        self.refused = true;
         state.stats.refused += 1;
         self.gateway.record(Happening::Refused {
             place: self.place,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
     CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
@@ -127,7 +127,10 @@ pub(super) fn errcode(errcode: i64, errmsg: &str) -> Answer {
 pub(super) async fn read_body(request: Request<Incoming>) -> Result<Bytes, Answer> {
     match Limited::new(request.into_body(), MAX_BODY).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(_) => Err(error(413, "invalidParameter", "the body is longer than 2 MiB or broke off")),
+        Err(problem) if problem.is::<LengthLimitError>() => {
+            Err(error(413, "invalidParameter", "the body is longer than 2 MiB"))
+        }
+        Err(_) => Err(error(400, "invalidParameter", "the body broke off")),
     }
 }
 

@@ -53,8 +53,7 @@ pub(super) async fn send(
     let body = match read_body(request).await {
         Ok(body) => body,
         Err(answer) => {
-            call.refuse(&mut gateway.state(), 413, "invalidParameter".into(), "no whole body".into(), None);
-            call.settled();
+            call.no_body(&answer);
             return Ok(answer);
         }
     };

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::Gateway;
-use super::deliver::AckFrame;
+use super::ack::AckFrame;
 use crate::payload::system_frame;
 use crate::record::{ClosedBy, Happening};
 use crate::socket::{Socket, Switch};

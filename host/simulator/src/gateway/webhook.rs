@@ -64,8 +64,7 @@ pub(super) async fn webhook(
     let body = match read_body(request).await {
         Ok(body) => body,
         Err(answer) => {
-            call.refuse(&mut gateway.state(), 413, "invalidParameter".into(), "no whole body".into(), None);
-            call.settled();
+            call.no_body(&answer);
             return Ok(answer);
         }
     };
