@@ -11,7 +11,8 @@ mod common;
 use std::{fs, path::Path};
 
 use belfry_journal::{
-    Appended, Completion, DurableJournal, DurableSettings, Journal, NewEvent, Position, Record,
+    Appended, Completion, Counter, DeadLetter, DurableJournal, DurableSettings, Journal, JournalError,
+    NewEvent, Position, Record, Route,
 };
 
 const EVENTS: u64 = 200;
@@ -175,4 +176,92 @@ async fn most_is_saved_from_one_bad_page() {
     let repeat =
         NewEvent { key: "k".into(), dedupe: vec!["3".into()], payload: "".into(), private: "".into() };
     assert_eq!(journal.append(repeat).await.unwrap(), Appended::Duplicate, "dedupe keys are saved too");
+}
+
+/// A long backlog is not read when the journal is opened: what is damaged in it shows when its turn comes, and is set
+/// aside at the next start.
+#[tokio::test]
+async fn damage_deep_in_a_backlog_is_found_in_its_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let large = |n: u64| vec![n as u8 + 1; 1 << 20];
+    let journal = DurableJournal::open(&path, DurableSettings::default()).unwrap();
+    let appends = (0..20).map(|n| {
+        let (payload, private) = (large(n).into(), "private".into());
+        journal.append(NewEvent { key: "k".into(), dedupe: vec![], payload, private })
+    });
+    assert!(futures_util::future::join_all(appends).await.iter().all(Result::is_ok));
+    drop(journal);
+    let file = path.join("journal.sqlite");
+    let mut bytes = fs::read(&file).unwrap();
+    let place = bytes.windows(9).position(|window| window == [20; 9]).unwrap();
+    bytes[place + 5000] ^= 1;
+    fs::write(&file, bytes).unwrap();
+
+    let journal = DurableJournal::open(&path, DurableSettings::default()).unwrap();
+    assert_eq!(journal.damage(), None);
+    let error = journal.pending_event(Position(20)).await.unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+    let sound = journal.pending_event(Position(19)).await.unwrap().unwrap();
+    assert_eq!(sound.payload, large(18));
+    drop(journal);
+
+    let journal = DurableJournal::open(&path, DurableSettings::default()).unwrap();
+    let damage = journal.damage().unwrap();
+    assert!(damage.to_string().contains("event 20 does not match its checksum"), "{damage}");
+    assert_eq!((damage.saved, damage.missing, journal.stats().pending_events), (19, 1, 19), "{damage}");
+    drop(journal);
+    let journal = DurableJournal::open(&path, DurableSettings::default()).unwrap();
+    assert_eq!((journal.damage(), journal.stats().pending_events), (None, 19));
+}
+
+#[tokio::test]
+async fn every_row_is_checked() {
+    for (change, what, lost) in [
+        ("UPDATE route SET expires = expires + 1", "a route does not match", 1),
+        ("UPDATE counter SET total = total - 1", "the counter \"calls\" of 202611 does not match", 1),
+        ("UPDATE open_event SET attempts = 0", "what is owed of event 1 does not match", 0),
+        ("UPDATE open_event SET key = 'other'", "what is owed of event 1 does not match", 0),
+        ("UPDATE open_delivery SET bytes = 3", "what is owed of delivery 0 of event 2 does not match", 0),
+        ("UPDATE delivery SET at = 3", "delivery 0 of event 2 does not match", 1),
+        ("UPDATE dead SET reason = 'other'", "dead letter 3 does not match", 1),
+        ("UPDATE seen SET keys = '1:x'", "the dedupe keys of event 1 cannot be read", 0),
+        ("DELETE FROM open_delivery", "the list of what is pending is not the one", 1),
+        ("DELETE FROM delivery", "delivery 0 of event 2 is missing", 1),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = DurableJournal::open(folder.path(), DurableSettings::default()).unwrap();
+        for id in ["a", "b", "c"] {
+            let dedupe = vec![id.to_owned()];
+            let event = NewEvent { key: "k".into(), dedupe, payload: "a".into(), private: "b".into() };
+            journal.append(event).await.unwrap();
+        }
+        let (conversation, address) = ("cid".to_owned(), "there".into());
+        let letter = DeadLetter { event: Position(3), delivery: None, reason: "no".into(), attempts: 1 };
+        for record in [
+            Record::Attempt { event: Position(1), delivery: None, attempt: 2 },
+            Record::Done(Completion { event: Position(2), deliveries: vec!["reply".into()] }),
+            common::dead(letter),
+            Record::Route(Route { conversation, address, expires_at_ms: 5 }),
+            Record::Count(Counter { month: 202611, name: "calls".into(), total: 4 }),
+        ] {
+            journal.record(record).unwrap();
+        }
+        drop(journal);
+        let sqlite = rusqlite::Connection::open(folder.path().join("journal.sqlite")).unwrap();
+        sqlite.execute_batch(change).unwrap();
+        drop(sqlite);
+        let journal = DurableJournal::open(folder.path(), DurableSettings::default()).unwrap();
+        let damage = journal.damage().unwrap_or_else(|| panic!("unnoticed: {change}")).to_string();
+        assert!(damage.contains(what), "{change}: {damage}");
+        // What is wrong is left out, and the rest is there.
+        let kept = [
+            journal.stats().pending_events,
+            journal.stats().pending_deliveries,
+            journal.stats().dead_letters,
+            usize::from(journal.route("cid").is_some()),
+            journal.counters().len(),
+        ];
+        assert_eq!(kept.iter().sum::<usize>(), 5 - lost, "{change}: {kept:?}");
+    }
 }

@@ -100,6 +100,12 @@ async fn other_formats_are_refused_and_left_alone() {
     assert_eq!(fs::read(&file).unwrap(), before);
 
     let sqlite = rusqlite::Connection::open(&file).unwrap();
+    sqlite.execute_batch("PRAGMA user_version = 1").unwrap();
+    drop(sqlite);
+    let error = DurableJournal::open(folder.path(), DurableSettings::default()).err().unwrap();
+    assert!(matches!(error, OpenError::OlderFormat { found: 1, .. }), "{error}");
+
+    let sqlite = rusqlite::Connection::open(&file).unwrap();
     sqlite.execute_batch("PRAGMA application_id = 5").unwrap();
     drop(sqlite);
     let error = DurableJournal::open(folder.path(), DurableSettings::default()).err().unwrap();
@@ -155,6 +161,20 @@ async fn events_that_are_over_go_by_size_and_age() {
     assert_eq!(journal.damage(), None);
     let again = journal.append(event("0 0", Vec::new())).await.unwrap();
     assert_eq!(again, Appended::Duplicate, "a key outlives its event");
+}
+
+#[tokio::test]
+async fn what_grows_old_goes_when_nothing_new_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    // Longer than the first look after an event takes to come.
+    let settings = DurableSettings { keep_for: Duration::from_millis(1500), ..DurableSettings::default() };
+    let journal = DurableJournal::open(folder.path(), settings).unwrap();
+    let (over, pending) = (append(&journal, "over").await, append(&journal, "pending").await);
+    journal.record(done(over, &[])).unwrap();
+    while journal.event(over).await.unwrap().is_some() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(journal.event(pending).await.unwrap().unwrap().state, EventState::Pending);
 }
 
 /// A memory disk of 4 MB, for those who may mount one.
