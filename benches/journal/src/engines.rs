@@ -1,21 +1,8 @@
 //! Group-committed durable appends on candidate engines: what the durable journal stands on was chosen by this.
 //!
-//! ```text
-//! cargo bench -p belfry-journal --bench engines                 # everything, about four minutes
-//! cargo bench -p belfry-journal --bench engines -- sqlite 300   # scenarios whose line contains all words
-//! ```
-//!
 //! One thread offers events of 2 KB, one writes them: it takes the first, waits for the commit window, takes all that
 //! came meanwhile, and commits them with one sync, together with the marks of *done* for the batch before. `file` is a
 //! plain file with the same batches: what the disk and this harness cost without any engine.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a benchmark: the first failure ends it"
-)]
-
-mod candidates;
 
 use std::{
     path::Path,
@@ -24,10 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candidates::{Candidate, candidates};
+use crate::{
+    candidates::{Candidate, candidates},
+    process::{cpu_time, folder},
+};
 
 const EVENT_BYTES: usize = 2048;
-const RUN: Duration = Duration::from_millis(2500);
 const MAX_BATCH: usize = 1024;
 
 #[derive(Clone, Copy)]
@@ -49,9 +38,8 @@ struct Outcome {
     acks: Vec<Duration>,
 }
 
-fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let wanted = |line: &str| words.iter().all(|word| line.contains(word.as_str()));
+pub fn main(words: &[&str], run: Duration) {
+    let wanted = |line: &str| words.iter().all(|word| line.contains(word));
     println!(
         "{:<34} {:>9} {:>9} {:>9} {:>8} {:>9}",
         "engine, load, window", "events/s", "p50 ms", "p99 ms", "syncs/s", "cpu us/ev"
@@ -64,7 +52,7 @@ fn main() {
                     Load::Open(n) => format!("{name}, {n}/s, {window} ms"),
                 };
                 if wanted(&what) {
-                    measure(&what, name, load, Duration::from_millis(window));
+                    measure(&what, name, load, Duration::from_millis(window), run);
                 }
             }
         }
@@ -80,12 +68,12 @@ fn main() {
     }
 }
 
-fn measure(what: &str, name: &str, load: Load, window: Duration) {
-    let dir = tempfile::tempdir_in(folder()).unwrap();
+fn measure(what: &str, name: &str, load: Load, window: Duration, time: Duration) {
+    let dir = folder();
     let engine = candidates(name, dir.path());
     let cpu = cpu_time();
     let started = Instant::now();
-    let mut outcome = run(engine, load, window);
+    let mut outcome = run(engine, load, window, time);
     let took = started.elapsed().as_secs_f64();
     let cpu = cpu_time() - cpu;
     outcome.acks.sort_unstable();
@@ -101,14 +89,14 @@ fn measure(what: &str, name: &str, load: Load, window: Duration) {
     );
 }
 
-fn run(mut engine: Box<dyn Candidate>, load: Load, window: Duration) -> Outcome {
+fn run(mut engine: Box<dyn Candidate>, load: Load, window: Duration, time: Duration) -> Outcome {
     let (offer, offered) = channel::<Offered>();
     let (ack, acked) = channel::<usize>();
     thread::scope(|scope| {
         let writer = scope.spawn(move || write(engine.as_mut(), &offered, &ack, window));
         match load {
-            Load::Closed(n) => offer_closed(offer, &acked, n),
-            Load::Open(n) => offer_open(offer, n),
+            Load::Closed(n) => offer_closed(offer, &acked, n, time),
+            Load::Open(n) => offer_open(offer, n, time),
         }
         writer.join().unwrap()
     })
@@ -145,8 +133,8 @@ fn write(
     outcome
 }
 
-fn offer_closed(offer: Sender<Offered>, acked: &Receiver<usize>, in_flight: usize) {
-    let end = Instant::now() + RUN;
+fn offer_closed(offer: Sender<Offered>, acked: &Receiver<usize>, in_flight: usize, time: Duration) {
+    let end = Instant::now() + time;
     let mut free = in_flight;
     let mut n = 0;
     while Instant::now() < end {
@@ -158,12 +146,12 @@ fn offer_closed(offer: Sender<Offered>, acked: &Receiver<usize>, in_flight: usiz
     }
 }
 
-fn offer_open(offer: Sender<Offered>, per_second: u32) {
+fn offer_open(offer: Sender<Offered>, per_second: u32, time: Duration) {
     let start = Instant::now();
     let step = Duration::from_secs(1) / per_second;
     for n in 0.. {
         let due = start + step * n;
-        if due > start + RUN {
+        if due > start + time {
             break;
         }
         thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -172,7 +160,7 @@ fn offer_open(offer: Sender<Offered>, per_second: u32) {
 }
 
 fn size(name: &str) {
-    let dir = tempfile::tempdir_in(folder()).unwrap();
+    let dir = folder();
     let mut engine = candidates(name, dir.path());
     let (cpu, started) = (cpu_time(), Instant::now());
     let mut peak = 0;
@@ -215,11 +203,6 @@ fn payload(n: u64) -> Vec<u8> {
     bytes
 }
 
-/// A folder on a real disk: `/tmp` may be memory.
-fn folder() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
-}
-
 fn bytes_in(path: &Path) -> u64 {
     std::fs::read_dir(path)
         .unwrap()
@@ -234,11 +217,4 @@ fn bytes_in(path: &Path) -> u64 {
             }
         })
         .sum()
-}
-
-/// User and system time of this process (`/proc/self/stat`, fields 14 and 15, in ticks of 10 ms).
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    Duration::from_millis((fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10)
 }
