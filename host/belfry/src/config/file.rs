@@ -25,8 +25,8 @@ pub struct ConfigFile {
     pub journal: JournalTable,
     /// Bounds of the path from a message to its answer.
     pub pipeline: PipelineTable,
-    /// What each app may use of DingTalk in a month. Nothing is refused beyond it: `belfry status` shows it, and the log
-    /// warns at 80 %.
+    /// What the organisation may use of DingTalk in a month, with all its apps. Nothing is refused beyond it: `belfry
+    /// status` shows what was used, and the log warns at 80 %.
     pub quota: QuotaTable,
     /// What is logged and how.
     pub log: LogTable,
@@ -244,15 +244,16 @@ pub struct PipelineTable {
     pub replies_per_minute: Option<u32>,
 }
 
-/// What each app may use of DingTalk in a month.
+/// What the organisation may use of DingTalk in a month, with all its apps.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaTable {
-    /// Calls of the OpenAPI. Default 5000, what a standard organisation has.
-    #[schemars(example = 10_000, range(min = 1, max = 1_000_000_000))]
+    /// Calls of the OpenAPI; 0 if it is not known. Default 5000, what a standard organisation has.
+    #[schemars(example = 10_000, range(min = 0, max = 1_000_000_000))]
     pub api_calls: Option<u32>,
-    /// Messages and events pushed over the Stream connection. Default 3000, what a standard organisation has.
-    #[schemars(example = 10_000, range(min = 1, max = 1_000_000_000))]
+    /// Messages and events pushed over the Stream connection; 0 if it is not known. Default 3000, what a standard
+    /// organisation has.
+    #[schemars(example = 10_000, range(min = 0, max = 1_000_000_000))]
     pub stream_pushes: Option<u32>,
 }
 

@@ -67,7 +67,7 @@ pub struct Config {
     pub journal: Journal,
     /// Bounds of the path from a message to its answer.
     pub pipeline: Pipeline,
-    /// What each app may use of DingTalk in a month.
+    /// What the organisation may use of DingTalk in a month.
     pub quota: Quota,
     /// What is logged and how.
     pub log: Log,
@@ -215,12 +215,13 @@ impl Journal {
     }
 }
 
-/// What each app may use of DingTalk in a month. Nothing is refused beyond it: it is shown, and warned of.
+/// What the organisation may use of DingTalk in a month, with all its apps. Nothing is refused beyond it: it is shown,
+/// and warned of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Calls of the OpenAPI.
+    /// Calls of the OpenAPI; 0 if it is not known.
     pub api_calls: u64,
-    /// Messages and events pushed over the Stream connection.
+    /// Messages and events pushed over the Stream connection; 0 if it is not known.
     pub stream_pushes: u64,
 }
 
