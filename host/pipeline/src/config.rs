@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use belfry_dingtalk::{AppConfig, StreamSettings, Transport};
 
@@ -13,6 +13,25 @@ pub struct PipelineConfig {
     pub stream: StreamSettings,
     /// Times and bounds of the path itself.
     pub limits: PipelineLimits,
+    /// What the organisation may use by the month.
+    pub quota: Quota,
+    /// What a person is told, in one line, whose message became a dead letter. None: nothing.
+    pub failure_reply: Option<String>,
+}
+
+/// What an organisation may use by the month, for all its apps together. Only for warnings: DingTalk enforces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Calls of the OpenAPI; 0: not known. Default 5 000, the standard edition's.
+    pub api_calls: u64,
+    /// Pushes over the connection; 0: not known. Default 3 000, the standard edition's.
+    pub stream_pushes: u64,
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self { api_calls: 5_000, stream_pushes: 3_000 }
+    }
 }
 
 /// One DingTalk app (robot).
@@ -44,6 +63,19 @@ pub struct PipelineLimits {
     /// Without a bound a slow DingTalk would use up the process's files, and no socket could be opened any more.
     /// Default 128.
     pub sending: usize,
+    /// Replies to one conversation in a minute; more wait. DingTalk refuses more than 20, for ten minutes where it is
+    /// strict. None: no limit. Default 20.
+    pub replies_per_minute: Option<NonZeroU32>,
+    /// Conversations per app whose replies of the last minute are remembered for that. Default 10 000.
+    pub conversations: usize,
+    /// So long before it expires a session webhook is not used any more. Default 60 s.
+    pub webhook_margin: Duration,
+    /// Bytes of messages and replies per app that wait in memory. What waits beyond them is read back from the journal
+    /// when its turn comes. Default 16 MiB.
+    pub memory: usize,
+    /// Messages and replies per app that were read back from the journal and are worked on at the same time.
+    /// Default 128.
+    pub loading: usize,
     /// The longest pause between two tries of a handler or a delivery. Default 60 s.
     pub longest_pause: Duration,
     /// Replies to one message; a plugin that returns more fails. Default 100.
@@ -60,6 +92,11 @@ impl Default for PipelineLimits {
             handle_within: Duration::from_secs(30),
             deliver_within: Duration::from_secs(30 * 60),
             sending: 128,
+            replies_per_minute: NonZeroU32::new(20),
+            conversations: 10_000,
+            webhook_margin: Duration::from_secs(60),
+            memory: 16 << 20,
+            loading: 128,
             longest_pause: Duration::from_secs(60),
             replies: 100,
             denied_told: 10_000,

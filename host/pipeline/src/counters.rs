@@ -1,32 +1,59 @@
+//! What became of the messages: shown by the monitor, told in the log at the end.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What became of the messages of one app since the start.
+use serde::{Deserialize, Serialize};
+
+/// Counts what becomes of the messages of one app.
 #[derive(Debug, Default)]
 pub(crate) struct Counting {
-    /// Messages taken into the journal.
     pub received: Count,
-    /// Repeats of messages that were taken before.
-    pub duplicates: Count,
-    /// Messages of people who are not allowed.
-    pub denied: Count,
-    /// Messages without content, and the bot's own.
-    pub empty: Count,
-    /// Payloads that could not be read.
-    pub unreadable: Count,
-    /// Messages that came without content because the organisation's monthly quota is used up.
-    pub over_quota: Count,
-    /// Messages that a plugin handled.
     pub handled: Count,
-    /// Messages that no plugin wanted.
-    pub unclaimed: Count,
-    /// Messages that ended as dead letters.
-    pub failed: Count,
-    /// Tries of a handler beyond the first.
-    pub retries: Count,
-    /// Replies that arrived.
     pub delivered: Count,
-    /// Replies that ended as dead letters.
+    pub unclaimed: Count,
+    pub duplicates: Count,
+    pub denied: Count,
+    pub empty: Count,
+    pub unreadable: Count,
+    pub over_quota: Count,
+    pub retries: Count,
+    pub failed: Count,
     pub undelivered: Count,
+    pub repeated: Count,
+    pub through_open_api: Count,
+}
+
+/// What became of the messages of one app since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Messages taken into the journal.
+    pub received: u64,
+    /// Messages that a plugin handled.
+    pub handled: u64,
+    /// Replies that arrived.
+    pub delivered: u64,
+    /// Messages that no plugin wanted.
+    pub unclaimed: u64,
+    /// Repeats of messages that were taken before.
+    pub duplicates: u64,
+    /// Messages of people who are not allowed.
+    pub denied: u64,
+    /// Messages without content, and the bot's own.
+    pub empty: u64,
+    /// Payloads that could not be read.
+    pub unreadable: u64,
+    /// Messages that came without content because the organisation's monthly quota is used up.
+    pub over_quota: u64,
+    /// Tries of a handler beyond the first.
+    pub retries: u64,
+    /// Messages that ended as dead letters.
+    pub failed: u64,
+    /// Replies that ended as dead letters.
+    pub undelivered: u64,
+    /// Replies sent again although the try before may have arrived.
+    pub repeated: u64,
+    /// Replies that arrived through the OpenAPI, because the session webhook had expired.
+    pub through_open_api: u64,
 }
 
 /// One number that goes up.
@@ -45,22 +72,44 @@ impl Count {
 }
 
 impl Counting {
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            received: self.received.get(),
+            handled: self.handled.get(),
+            delivered: self.delivered.get(),
+            unclaimed: self.unclaimed.get(),
+            duplicates: self.duplicates.get(),
+            denied: self.denied.get(),
+            empty: self.empty.get(),
+            unreadable: self.unreadable.get(),
+            over_quota: self.over_quota.get(),
+            retries: self.retries.get(),
+            failed: self.failed.get(),
+            undelivered: self.undelivered.get(),
+            repeated: self.repeated.get(),
+            through_open_api: self.through_open_api.get(),
+        }
+    }
+
     /// Tells an operator, at the end.
     pub(crate) fn tell(&self, app: &str) {
+        let counts = self.counts();
         tracing::info!(
             app,
-            received = self.received.get(),
-            handled = self.handled.get(),
-            delivered = self.delivered.get(),
-            unclaimed = self.unclaimed.get(),
-            duplicates = self.duplicates.get(),
-            denied = self.denied.get(),
-            empty = self.empty.get(),
-            unreadable = self.unreadable.get(),
-            over_quota = self.over_quota.get(),
-            retries = self.retries.get(),
-            failed = self.failed.get(),
-            undelivered = self.undelivered.get(),
+            received = counts.received,
+            handled = counts.handled,
+            delivered = counts.delivered,
+            unclaimed = counts.unclaimed,
+            duplicates = counts.duplicates,
+            denied = counts.denied,
+            empty = counts.empty,
+            unreadable = counts.unreadable,
+            over_quota = counts.over_quota,
+            retries = counts.retries,
+            failed = counts.failed,
+            undelivered = counts.undelivered,
+            repeated = counts.repeated,
+            through_open_api = counts.through_open_api,
             "what became of the messages"
         );
     }

@@ -2,64 +2,220 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-use belfry_dingtalk::{Advice, SendError, SessionWebhook};
+use belfry_dingtalk::{
+    Advice, MAX_PARAM_BYTES, OpenApiError, OpenMessage, OutMessage, SendError, SessionWebhook,
+};
 use belfry_journal::{DeadLetter, Position, Record};
-use tokio::time::Instant;
-use tracing::{debug, error, warn};
+use bytes::Bytes;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tracing::{debug, error, info, warn};
 
-use crate::path::App;
+use crate::{app::App, message::now_ms, pauses::pauses, private::Private, quota::Kind};
 
-/// A reply that is to arrive.
+/// A reply that is to arrive: its place in the lane of its conversation.
 pub(crate) struct Delivery {
     pub(crate) app: Arc<App>,
     /// The event it answers.
     pub(crate) event: Position,
     /// Its place among the replies to that event.
     pub(crate) index: u32,
-    /// Where the conversation can be reached; fixed when the message came.
-    pub(crate) webhook: Option<Arc<SessionWebhook>>,
-    /// The message as it goes out. Every try sends the same bytes.
-    pub(crate) body: String,
+    pub(crate) conversation: Arc<str>,
+    /// When its time to arrive began, if that is not when it was written.
+    pub(crate) since: Option<Instant>,
+    /// The reply itself, as long as there is memory for it; otherwise it is read from the journal when its turn comes.
+    pub(crate) kept: Option<Box<Reply>>,
+}
+
+/// What is sent, and where.
+pub(crate) struct Reply {
+    /// The message as a webhook takes it. Every try sends the same bytes.
+    pub(crate) body: Bytes,
+    /// The ways to answer; fixed when the message came.
+    pub(crate) private: Arc<Private>,
     /// When it was written; its time to arrive counts from here.
     pub(crate) created: Instant,
     /// How often it was tried before, by a process that has ended since.
     pub(crate) attempts: u32,
+    pub(crate) _room: Option<OwnedSemaphorePermit>,
+}
+
+/// What the tries so far have taught.
+#[derive(Default)]
+struct Course {
+    attempts: Option<u32>,
+    /// The webhook of which DingTalk said that it is not valid any more.
+    expired: Option<String>,
+    /// So many parts of it have arrived; of use through the OpenAPI only, where a message may have to be cut smaller.
+    parts: usize,
+    /// The try before may have arrived.
+    unknown: bool,
+}
+
+/// Why a try did not do.
+struct Failure {
+    advice: Advice,
+    /// Whether it may have arrived all the same.
+    outcome_unknown: bool,
+    text: String,
 }
 
 impl Delivery {
     /// Sends it until it arrives, cannot arrive, or its time is up.
-    pub(crate) async fn deliver(self) {
-        let limits = self.app.limits;
-        let until = self.created + limits.deliver_within;
-        let mut pauses = pauses(limits.longest_pause);
-        let mut attempts = self.attempts;
-        let Some(webhook) = self.webhook.clone() else {
-            return self.give_up(attempts, "the message brought no session webhook to answer through");
-        };
+    pub(crate) async fn deliver(mut self) {
+        let app = self.app.clone();
+        let mut pauses = pauses(app.limits.longest_pause);
+        let mut course = Course::default();
+        // What was read from the journal can be read there again by the next process.
+        if self.kept.is_none() && app.stopping.is_cancelled() {
+            return;
+        }
         loop {
-            attempts += 1;
-            self.begin(attempts);
-            let failure = match self.send(&webhook).await {
-                Ok(()) => return self.arrived(attempts),
-                Err(failure) => failure,
-            };
-            let next = pauses.next().unwrap_or(limits.longest_pause);
-            let Some(pause) = pause_after(failure.advice, next) else {
-                return self.give_up(attempts, &failure.to_string());
-            };
-            if Instant::now() + pause >= until {
-                return self.give_up(attempts, &failure.to_string());
+            if let Some(limiter) = &app.replies
+                && app.unless_stopping(limiter.turn(&self.conversation)).await.is_none()
+            {
+                return;
             }
-            self.tell_retry(attempts, &failure, pause);
-            tokio::time::sleep(pause).await;
+            let (reply, loading) = match self.kept.take() {
+                Some(reply) => (reply, None),
+                None => {
+                    let Ok(loading) = app.loading.acquire().await else { return };
+                    let Some(reply) = self.load().await else { return };
+                    (reply, Some(loading))
+                }
+            };
+            let next = pauses.next().unwrap_or(app.limits.longest_pause);
+            let Some(pause) = self.try_once(&reply, &mut course, next).await else { return };
+            // During a pause only what is kept anyway takes memory.
+            if loading.is_none() {
+                self.kept = Some(reply);
+            }
+            drop(loading);
+            if app.unless_stopping(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
         }
     }
 
-    async fn send(&self, webhook: &SessionWebhook) -> Result<(), SendError> {
+    /// The reply from the journal, if it still has to be sent.
+    async fn load(&self) -> Option<Box<Reply>> {
+        let (event, index) = (self.event, self.index);
+        let stored = self.app.read(|| self.app.journal.pending_delivery(event, index)).await;
+        let stored = match stored {
+            Ok(stored) => stored?,
+            Err(problem) => {
+                self.give_up(0, &problem.to_string());
+                return None;
+            }
+        };
+        let age = Duration::from_millis(now_ms().saturating_sub(stored.created_at_ms));
+        let created = self.since.unwrap_or_else(|| Instant::now().checked_sub(age).unwrap_or_else(Instant::now));
+        Some(Box::new(Reply {
+            body: stored.payload,
+            private: Arc::new(Private::from_bytes(&stored.private)),
+            created,
+            attempts: stored.attempts,
+            _room: None,
+        }))
+    }
+
+    /// One try. How long to wait before the next, which has a pause of `next` of its own; none if there is none.
+    async fn try_once(&self, reply: &Reply, course: &mut Course, next: Duration) -> Option<Duration> {
+        let attempts = course.attempts.unwrap_or(reply.attempts) + 1;
+        course.attempts = Some(attempts);
+        self.begin(attempts);
+        if std::mem::take(&mut course.unknown) {
+            self.app.counting.repeated.add();
+        }
+        let webhook = self.webhook(reply, course);
+        let sent = match &webhook {
+            Some(webhook) => self.send(webhook, reply).await,
+            None => self.send_openly(reply, course).await,
+        };
+        let failure = match sent {
+            Ok(()) => {
+                self.arrived(attempts);
+                return None;
+            }
+            Err(failure) => failure,
+        };
+        course.unknown = failure.outcome_unknown;
+        if let (Advice::Expired, Some(webhook)) = (failure.advice, webhook) {
+            debug!(app = self.app.name, event = self.event.0, "the session webhook has expired before its time");
+            course.expired = Some(webhook.expose().to_owned());
+            return Some(Duration::ZERO);
+        }
+        let until = reply.created + self.app.limits.deliver_within;
+        match pause_after(failure.advice, next) {
+            Some(pause) if Instant::now() + pause < until => {
+                self.tell_retry(attempts, &failure, pause);
+                Some(pause)
+            }
+            _ => {
+                self.give_up(attempts, &failure.text);
+                None
+            }
+        }
+    }
+
+    /// The webhook to use: the message's own while it is valid, else a later one of the same conversation.
+    fn webhook(&self, reply: &Reply, course: &Course) -> Option<SessionWebhook> {
+        let (now, margin) = (now_ms(), self.app.limits.webhook_margin);
+        let usable = |webhook: &SessionWebhook| {
+            !webhook.is_expired(now, margin) && course.expired.as_deref() != Some(webhook.expose())
+        };
+        if let Some(own) = reply.private.webhook.as_ref().filter(|own| usable(own)) {
+            return Some(own.clone());
+        }
+        self.app.route(&self.conversation).filter(usable)
+    }
+
+    async fn send(&self, webhook: &SessionWebhook, reply: &Reply) -> Result<(), Failure> {
+        let Ok(body) = String::from_utf8(reply.body.to_vec()) else {
+            return Err(Failure::for_good("the stored reply is not UTF-8".into()));
+        };
         // Held while a connection is used, not during a pause.
         let _permit = self.app.sending.acquire().await;
-        self.app.webhooks.send_body(webhook, self.body.clone(), None).await
+        Ok(self.app.webhooks.send_body(webhook, body, None).await?)
+    }
+
+    /// Sends it through the OpenAPI: the webhook is no way any more.
+    async fn send_openly(&self, reply: &Reply, course: &mut Course) -> Result<(), Failure> {
+        let private = &*reply.private;
+        let person = match (&private.person, private.private_chat) {
+            (None, true) => {
+                let text = "the session webhook has expired, and the OpenAPI cannot reach people without a staff id";
+                return Err(Failure::for_good(text.into()));
+            }
+            (person, _) => person.as_ref(),
+        };
+        let body = std::str::from_utf8(&reply.body).unwrap_or_default();
+        let Some((message, _)) = OutMessage::from_body(body) else {
+            let text = "the session webhook has expired, and the reply cannot be read for the OpenAPI";
+            return Err(Failure::for_good(text.into()));
+        };
+        let parts = message.split_within(MAX_PARAM_BYTES);
+        for part in parts.iter().skip(course.parts) {
+            let Some(open) = OpenMessage::of(part) else { continue };
+            if open.is_degraded() {
+                let (event, index, key) = (self.event.0, self.index, open.key());
+                info!(app = self.app.name, event, index, key, "a reply loses something: the OpenAPI has no such message");
+            }
+            let _permit = self.app.sending.acquire().await;
+            self.app.usage.add(Kind::ApiCalls);
+            match person {
+                Some(person) => {
+                    let people = std::slice::from_ref(person);
+                    let sent = self.app.open_api.send_to_people(private.robot(), people, &open).await?;
+                    sent.reached(person)?;
+                }
+                None => {
+                    self.app.open_api.send_to_group(private.robot(), &self.conversation, &open).await?;
+                }
+            }
+            course.parts += 1;
+        }
+        self.app.counting.through_open_api.add();
+        Ok(())
     }
 
     /// Notes a try after the first, so that the count goes on after a crash.
@@ -76,9 +232,9 @@ impl Delivery {
         self.app.record(Record::Delivered { event: self.event, index: self.index });
     }
 
-    fn tell_retry(&self, attempts: u32, failure: &SendError, pause: Duration) {
-        let (event, index) = (self.event.0, self.index);
-        warn!(app = self.app.name, event, index, attempts, %failure, ?pause, "a reply will be sent again");
+    fn tell_retry(&self, attempts: u32, failure: &Failure, pause: Duration) {
+        let (event, index, reason) = (self.event.0, self.index, &failure.text);
+        warn!(app = self.app.name, event, index, attempts, reason, ?pause, "a reply will be sent again");
     }
 
     fn give_up(&self, attempts: u32, reason: &str) {
@@ -95,6 +251,26 @@ impl Delivery {
     }
 }
 
+impl Failure {
+    fn for_good(text: String) -> Self {
+        Self { advice: Advice::GiveUp, outcome_unknown: false, text }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        let outcome_unknown = error.code.is_none() && error.advice == Advice::Retry;
+        Self { advice: error.advice, outcome_unknown, text: error.to_string() }
+    }
+}
+
+impl From<OpenApiError> for Failure {
+    fn from(error: OpenApiError) -> Self {
+        let outcome_unknown = error.code.is_none() && error.advice == Advice::Retry;
+        Self { advice: error.advice, outcome_unknown, text: error.to_string() }
+    }
+}
+
 /// How long to wait before the next try, which has a pause of `next` of its own; none if there is to be no next try.
 fn pause_after(advice: Advice, next: Duration) -> Option<Duration> {
     match advice {
@@ -103,19 +279,6 @@ fn pause_after(advice: Advice, next: Duration) -> Option<Duration> {
         Advice::Wait(asked) => Some(asked.max(next)),
         Advice::GiveUp | Advice::Expired => None,
     }
-}
-
-/// Growing pauses between tries, from about a second to `longest`, each with some chance in it.
-pub(crate) fn pauses(longest: Duration) -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::new()
-        .with_min_delay(Duration::from_secs(1).min(longest))
-        .with_max_delay(longest)
-        .with_factor(2.0)
-        .with_jitter()
-        .without_max_times()
-        .build()
-        // The chance is added on top.
-        .map(move |pause| pause.min(longest))
 }
 
 #[cfg(test)]
@@ -130,17 +293,5 @@ mod tests {
         assert_eq!(pause_after(Advice::Retry, second), Some(second));
         assert_eq!(pause_after(Advice::GiveUp, second), None);
         assert_eq!(pause_after(Advice::Expired, second), None);
-    }
-
-    #[test]
-    fn pauses_grow_to_the_longest_and_do_not_end() {
-        let longest = Duration::from_secs(8);
-        let pauses: Vec<Duration> = pauses(longest).take(50).collect();
-        assert_eq!(pauses.len(), 50);
-        assert!(
-            pauses.iter().all(|pause| *pause >= Duration::from_secs(1) && *pause <= longest),
-            "{pauses:?}"
-        );
-        assert!(pauses[49] >= longest);
     }
 }

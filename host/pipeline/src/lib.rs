@@ -1,30 +1,42 @@
 //! The one path of an event: received, journaled, acknowledged, routed, handled, delivered.
 //!
-//! [`Pipeline::start`] takes the apps, the live plugins and a journal, and runs until [`Pipeline::shutdown`]. What
-//! happens to a message stands in `path.rs`, from top to bottom; the files beside it are its steps:
+//! [`Pipeline::start`] takes the apps, the live plugins and a journal, and runs until [`Pipeline::shutdown`]. The steps of
+//! a message, each in a file of its own:
 //!
+//! - `app`: one app, and the way of a push into the journal and to its acknowledgement.
 //! - `admission`: who may talk to an app, and what is not worth handling.
 //! - `message`: DingTalk's message as an event, and as the record that plugins get.
+//! - `private`: what is kept of a message for the host alone.
 //! - `lanes`: work in order by conversation, parallel across conversations.
+//! - `work`: a message that is to be handled, with its tries.
 //! - `routing`: which plugins are asked about a message, in which order.
 //! - `reply`: what a plugin answered, as messages for the session webhook.
 //! - `delivery`: a reply on its way, with its retries and its own clock.
-//! - `private`: what is kept of a message for the host alone.
+//! - `pauses`: how long to wait between two tries.
 //! - `recovery`: what the journal still holds when the process starts.
-//! - `counters`: what became of the messages, told in the log at the end.
+//! - `quota`: what the organisation's monthly quotas are used for.
+//! - `counters`, `monitor`: what becomes of the messages, for an operator.
 
 mod admission;
+mod app;
 mod config;
 mod counters;
 mod delivery;
 mod lanes;
 mod message;
-mod path;
+mod monitor;
+mod pauses;
 mod pipeline;
 mod private;
+mod quota;
 mod recovery;
 mod reply;
 mod routing;
+mod work;
 
-pub use config::{AppSettings, PipelineConfig, PipelineLimits};
+pub use config::{AppSettings, PipelineConfig, PipelineLimits, Quota};
+pub use counters::Counts;
+pub use monitor::{AppStatus, Connection, Monitor, RetryError, Used};
 pub use pipeline::{Left, Pipeline};
+pub use reply::webhook_bodies;
+pub use work::read_message;

@@ -1,6 +1,9 @@
 //! All apps, from the start to the polite end.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use belfry_dingtalk::{ConnectionState, StreamClient, Subscriptions};
 use belfry_journal::{Journal, JournalError};
@@ -10,10 +13,19 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
-use crate::{AppSettings, PipelineConfig, path::App, recovery};
+use crate::{
+    AppSettings, Monitor, PipelineConfig,
+    app::App,
+    monitor::{Shared, Watched},
+    quota::Ledger,
+    recovery,
+};
+
+/// How often the quotas' ledger is written, if anything was used.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
 /// Of the grace of a shutdown this much is kept for closing the sockets.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -21,8 +33,10 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// The running path of all apps. Dropping it closes the connections without a word; [`shutdown`](Self::shutdown) is
 /// the polite end.
 pub struct Pipeline {
-    apps: Vec<RunningApp>,
-    journal: Arc<dyn Journal>,
+    shared: Arc<Shared>,
+    sources: Vec<JoinHandle<()>>,
+    /// Says that the rest is left to the next process.
+    stopping: CancellationToken,
     /// Every lane. Closing and waiting for it means: all that was taken is done.
     tasks: TaskTracker,
     /// Follow the plugins and the connections; ended with the pipeline.
@@ -38,12 +52,6 @@ pub struct Left {
     pub deliveries: usize,
 }
 
-struct RunningApp {
-    app: Arc<App>,
-    client: StreamClient,
-    source: JoinHandle<()>,
-}
-
 impl Pipeline {
     /// Takes up what the journal holds, connects every app and runs until [`shutdown`](Self::shutdown).
     ///
@@ -56,12 +64,16 @@ impl Pipeline {
         journal: Arc<dyn Journal>,
     ) -> Result<Self, JournalError> {
         let tasks = TaskTracker::new();
+        let stopping = CancellationToken::new();
         let mut watchers = Vec::new();
-        let apps: Vec<Arc<App>> = config
-            .apps
-            .iter()
-            .map(|settings| Arc::new(App::new(settings, &config, plugins.clone(), journal.clone(), &tasks)))
-            .collect();
+        let client_ids = config.apps.iter().map(|app| app.dingtalk.client_id.as_str());
+        let (ledger, usages) = Ledger::open(journal.clone(), config.quota, client_ids);
+        let ledger = Arc::new(ledger);
+        let apps = config.apps.iter().zip(usages).map(|(settings, usage)| {
+            let (plugins, journal) = (plugins.clone(), journal.clone());
+            Arc::new(App::new(settings, &config, plugins, journal, usage, &tasks, stopping.clone()))
+        });
+        let apps: Vec<Arc<App>> = apps.collect();
         // Before anything new can come: what is pending goes first in its conversation.
         recovery::take_up(&apps, &*journal).await?;
         let connect = |(app, settings): (Arc<App>, &AppSettings)| {
@@ -87,27 +99,36 @@ impl Pipeline {
             watchers.push(tokio::spawn(follow_plugins(app.clone(), generations, subscribe)));
             watchers.push(tokio::spawn(tell_connection(app.name.clone(), client.state())));
             let source = tokio::spawn(app.clone().take(pushes));
-            RunningApp { app, client, source }
+            (Watched { app, state: client.state(), client: Mutex::new(Some(client)) }, source)
         };
-        let apps = apps.into_iter().zip(&config.apps).map(connect).collect();
-        Ok(Self { apps, journal, tasks, watchers })
+        let (apps, sources) = apps.into_iter().zip(&config.apps).map(connect).unzip();
+        watchers.push(tokio::spawn(settle(ledger.clone())));
+        let shared = Arc::new(Shared { apps, ledger, journal });
+        Ok(Self { shared, sources, stopping, tasks, watchers })
+    }
+
+    /// A look into it while it runs.
+    pub fn monitor(&self) -> Monitor {
+        Monitor { shared: self.shared.clone() }
     }
 
     /// Takes nothing more, lets acks leave and closes the sockets; then lets handlers and replies finish, all within
-    /// `grace`. What is left after that is told, and ends with the runtime.
+    /// `grace`. Where the journal outlives the process only what runs finishes, and the rest is left to the next one;
+    /// otherwise as much as possible is worked off. What is left in the end is told, and ends with the runtime.
     pub async fn shutdown(self, grace: Duration) -> Left {
         let until = Instant::now() + grace;
-        let mut sources = Vec::new();
-        let mut clients = Vec::new();
+        let Shared { apps, ledger, journal } = &*self.shared;
+        if journal.is_durable() {
+            self.stopping.cancel();
+        }
         // Acks that do not leave in time must not cost the close frame: without it the gateway would go on pushing.
         let for_acks = grace.saturating_sub(FAREWELL.min(grace / 2));
-        let mut apps = Vec::new();
-        for running in self.apps {
-            clients.push(tokio::spawn(running.client.stop(for_acks)));
-            sources.push(running.source);
-            apps.push(running.app);
-        }
-        for ending in clients.into_iter().chain(sources) {
+        let clients = apps
+            .iter()
+            .filter_map(|watched| watched.client.lock().unwrap_or_else(PoisonError::into_inner).take())
+            .map(|client| tokio::spawn(client.stop(for_acks)));
+        let clients: Vec<_> = clients.collect();
+        for ending in clients.into_iter().chain(self.sources) {
             let _ = timeout_at(until, ending).await;
         }
         self.tasks.close();
@@ -115,11 +136,21 @@ impl Pipeline {
         for watcher in self.watchers {
             watcher.abort();
         }
-        for app in apps {
-            app.counting.tell(&app.name);
+        ledger.settle();
+        for watched in apps {
+            watched.app.counting.tell(&watched.app.name);
         }
-        let left = self.journal.stats();
+        let left = journal.stats();
         Left { events: left.pending_events, deliveries: left.pending_deliveries }
+    }
+}
+
+async fn settle(ledger: Arc<Ledger>) {
+    let mut times = tokio::time::interval(SETTLE_EVERY);
+    times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        times.tick().await;
+        ledger.settle();
     }
 }
 

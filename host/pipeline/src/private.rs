@@ -1,32 +1,41 @@
-//! What the journal keeps of a message for the host alone: who received it, and the address for replies.
+//! What the journal keeps of a message for the host alone: who received it, and the ways to answer.
 
-use belfry_dingtalk::SessionWebhook;
+use belfry_dingtalk::{BotMessage, ConversationKind, SessionWebhook};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Stored beside the event, never shown to a plugin.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Private {
     /// The ClientID of the app.
     pub(crate) client_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "address")]
+    pub(crate) webhook: Option<SessionWebhook>,
+    /// The robot that received it, where that is not the app's ClientID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    webhook: Option<String>,
-    /// Milliseconds since 1970.
+    pub(crate) robot: Option<String>,
+    /// Who wrote, in a private chat; none for external people, whom only the webhook reaches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_at: Option<u64>,
+    pub(crate) person: Option<String>,
+    /// Whether it was written in a private chat.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) private_chat: bool,
 }
 
 impl Private {
-    pub(crate) fn new(client_id: &str, webhook: Option<&SessionWebhook>) -> Self {
+    pub(crate) fn new(client_id: &str, message: &BotMessage) -> Self {
+        let private_chat = message.conversation.kind == ConversationKind::Private;
         Self {
             client_id: client_id.to_owned(),
-            webhook: webhook.map(|webhook| webhook.expose().to_owned()),
-            expires_at: webhook.and_then(|webhook| webhook.expires_at),
+            webhook: message.webhook.clone(),
+            robot: message.robot_code.clone().filter(|robot| robot != client_id),
+            person: message.sender.staff_id.clone().filter(|_| private_chat),
+            private_chat,
         }
     }
 
     pub(crate) fn to_bytes(&self) -> Bytes {
-        // Strings and a number: there is nothing that serde_json refuses.
+        // Strings, a number and a flag: there is nothing that serde_json refuses.
         serde_json::to_vec(self).unwrap_or_default().into()
     }
 
@@ -35,8 +44,40 @@ impl Private {
         serde_json::from_slice(bytes).unwrap_or_default()
     }
 
-    pub(crate) fn webhook(&self) -> Option<SessionWebhook> {
-        self.webhook.as_ref().map(|url| SessionWebhook::new(url.as_str(), self.expires_at))
+    /// The robot to send as.
+    pub(crate) fn robot(&self) -> &str {
+        self.robot.as_deref().unwrap_or(&self.client_id)
+    }
+}
+
+/// A webhook with its secret.
+mod address {
+    use belfry_dingtalk::SessionWebhook;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Address<'a> {
+        url: std::borrow::Cow<'a, str>,
+        /// Milliseconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<u64>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        webhook: &Option<SessionWebhook>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let address = webhook
+            .as_ref()
+            .map(|webhook| Address { url: webhook.expose().into(), expires_at: webhook.expires_at });
+        address.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SessionWebhook>, D::Error> {
+        let address = Option::<Address>::deserialize(deserializer)?;
+        Ok(address.map(|address| SessionWebhook::new(address.url, address.expires_at)))
     }
 }
 
@@ -44,11 +85,33 @@ impl Private {
 mod tests {
     use super::*;
 
+    fn message(kind: u8) -> BotMessage {
+        let data = format!(
+            r#"{{"conversationId":"c","conversationType":"{kind}","msgId":"m","senderStaffId":"kim","robotCode":"other",
+                "sessionWebhook":"https://oapi.dingtalk.com/robot/sendBySession?session=1","sessionWebhookExpiredTime":7,
+                "msgtype":"text","text":{{"content":"hi"}}}}"#
+        );
+        BotMessage::parse(&data).unwrap()
+    }
+
     #[test]
     fn it_comes_back_as_it_was() {
-        let webhook = SessionWebhook::new("https://oapi.dingtalk.com/robot/sendBySession?session=1", Some(7));
-        let back = Private::from_bytes(&Private::new("dinga", Some(&webhook)).to_bytes());
-        assert_eq!((back.client_id.as_str(), back.webhook()), ("dinga", Some(webhook)));
-        assert!(Private::from_bytes(b"?").webhook().is_none());
+        let written = Private::new("dinga", &message(1));
+        let back = Private::from_bytes(&written.to_bytes());
+        assert_eq!((back.client_id.as_str(), back.robot()), ("dinga", "other"));
+        assert_eq!((back.person.as_deref(), back.private_chat), (Some("kim"), true));
+        assert!(back.webhook.is_some() && back.webhook == written.webhook);
+        assert!(Private::from_bytes(b"?").webhook.is_none());
+    }
+
+    #[test]
+    fn in_a_group_the_group_is_answered() {
+        let back = Private::from_bytes(&Private::new("other", &message(2)).to_bytes());
+        assert_eq!((back.person, back.private_chat, back.robot), (None, false, None));
+    }
+
+    #[test]
+    fn the_address_stays_out_of_the_log() {
+        assert!(!format!("{:?}", Private::new("dinga", &message(1))).contains("session=1"));
     }
 }

@@ -1,49 +1,52 @@
 //! What the journal still holds when the process starts: taken up before anything new.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use belfry_dingtalk::{BotMessage, SessionWebhook};
-use belfry_event::CloudEvent;
-use belfry_journal::{DeadLetter, Journal, JournalError, Record, StoredDelivery, StoredEvent};
+use belfry_journal::{DeadLetter, Journal, JournalError, Position, Record};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info};
 
 use crate::{
-    admission::Verdict,
+    app::{App, parts_of},
     delivery::Delivery,
-    message,
-    path::{App, Work},
-    private::Private,
+    work::Work,
 };
 
-/// Read at a time.
-const PAGE: usize = 256;
+/// Listed at a time.
+const PAGE: usize = 4096;
 
-/// Puts every pending event and delivery into its lane, in the journal's order.
+/// Puts every pending event and delivery into its lane, in the journal's order. Nothing of them is read before its turn
+/// comes, so that a long backlog takes little memory and time.
 pub(crate) async fn take_up(apps: &[Arc<App>], journal: &dyn Journal) -> Result<(), JournalError> {
     let (mut events, mut deliveries) = (0, 0);
     let mut after = None;
     loop {
         let page = journal.pending_deliveries(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some((last.event, last.index));
         deliveries += page.len();
-        for pending in page {
-            if let Some(stored) = journal.pending_delivery(pending.event, pending.index).await? {
-                take_up_delivery(apps, journal, stored);
+        after = page.last().map(|last| (last.event, last.index));
+        for pending in &page {
+            let what = (pending.event, Some(pending.index));
+            if let Err(reason) = take_up_one(apps, &pending.key, what, None) {
+                give_up(journal, what, reason);
             }
+        }
+        if page.len() < PAGE {
+            break;
         }
     }
     let mut after = None;
     loop {
         let page = journal.pending_events(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.position);
         events += page.len();
-        for pending in page {
-            if let Some(stored) = journal.pending_event(pending.position).await? {
-                take_up_event(apps, journal, stored);
+        after = page.last().map(|last| last.position);
+        for pending in &page {
+            let what = (pending.position, None);
+            if let Err(reason) = take_up_one(apps, &pending.key, what, None) {
+                give_up(journal, what, reason);
             }
+        }
+        if page.len() < PAGE {
+            break;
         }
     }
     if events > 0 || deliveries > 0 {
@@ -52,76 +55,32 @@ pub(crate) async fn take_up(apps: &[Arc<App>], journal: &dyn Journal) -> Result<
     Ok(())
 }
 
-fn take_up_event(apps: &[Arc<App>], journal: &dyn Journal, stored: StoredEvent) {
-    let position = stored.position;
-    let attempts = stored.attempts;
-    if let Err(reason) = work_of(apps, stored).map(App::enqueue) {
-        give_up(journal, DeadLetter { event: position, delivery: None, reason, attempts });
-    }
-}
-
-fn work_of(apps: &[Arc<App>], stored: StoredEvent) -> Result<Work, String> {
-    let event = CloudEvent::from_json(&stored.payload)
-        .map_err(|error| format!("the event cannot be read: {error}"))?;
-    let name =
-        message::app_of(&event).ok_or_else(|| format!("no app is named by the source `{}`", event.source))?;
-    let app = apps.iter().find(|app| app.name == name).ok_or_else(|| no_app(name))?;
-    let raw = event.json_data().ok_or_else(|| "the event has no data".to_owned())?.to_owned();
-    let parsed = BotMessage::parse(&raw).map_err(|error| error.to_string())?;
-    let private = Private::from_bytes(&stored.private);
-    // The config may have changed since: whoever is not allowed now is not answered by a plugin.
-    let answer = match app.admission.judge(&parsed) {
-        Verdict::Admit => None,
-        Verdict::Deny { answer } => Some(answer.unwrap_or_default()),
-        Verdict::Empty | Verdict::OverQuota { .. } => Some(String::new()),
-    };
-    let lane = parsed.conversation.id.as_str().into();
-    let mut message = message::to_plugin(&app.name, &event.id, parsed, raw);
-    message.attempt = stored.attempts.saturating_add(1);
-    Ok(Work {
-        app: app.clone(),
-        position: stored.position,
-        lane,
-        message: Arc::new(message),
-        webhook: private.webhook().map(Arc::new),
-        answer,
-    })
-}
-
-fn take_up_delivery(apps: &[Arc<App>], journal: &dyn Journal, stored: StoredDelivery) {
-    let (event, index, attempts) = (stored.event, stored.index, stored.attempts);
-    if let Err(reason) = delivery_of(apps, stored).map(App::send_later) {
-        give_up(journal, DeadLetter { event, delivery: Some(index), reason, attempts });
-    }
-}
-
-fn delivery_of(apps: &[Arc<App>], stored: StoredDelivery) -> Result<(Arc<str>, Delivery), String> {
-    let private = Private::from_bytes(&stored.private);
+/// Puts an event, or one of its deliveries, behind the others of its conversation. The time of a delivery to arrive
+/// begins `since` then, or when it was written.
+pub(crate) fn take_up_one(
+    apps: &[Arc<App>],
+    key: &str,
+    (position, delivery): (Position, Option<u32>),
+    since: Option<Instant>,
+) -> Result<(), String> {
+    let (client_id, conversation) = parts_of(key).unwrap_or((key, ""));
     let app = apps
         .iter()
-        .find(|app| app.client_id == private.client_id)
-        .ok_or_else(|| no_app(&private.client_id))?;
-    let body = String::from_utf8(stored.payload.to_vec()).map_err(|_| "the reply is not UTF-8".to_owned())?;
-    let age = Duration::from_millis(message::now_ms().saturating_sub(stored.created_at_ms));
-    let conversation = stored.key.strip_prefix(&format!("{}/", app.client_id)).unwrap_or(&stored.key);
-    let delivery = Delivery {
-        app: app.clone(),
-        event: stored.event,
-        index: stored.index,
-        webhook: private.webhook().map(Arc::<SessionWebhook>::new),
-        body,
-        created: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
-        attempts: stored.attempts,
-    };
-    Ok((conversation.into(), delivery))
+        .find(|app| app.client_id == client_id)
+        .ok_or_else(|| format!("the config has no app with the client_id `{client_id}` any more"))?;
+    let (app, conversation) = (app.clone(), conversation.into());
+    match delivery {
+        None => app.clone().handle_later(Work { app, position, conversation, kept: None }),
+        Some(index) => {
+            app.clone().send_later(Delivery { app, event: position, index, conversation, since, kept: None });
+        }
+    }
+    Ok(())
 }
 
-fn no_app(name: &str) -> String {
-    format!("the config has no app `{name}` any more")
-}
-
-fn give_up(journal: &dyn Journal, letter: DeadLetter) {
-    warn!(event = letter.event.0, delivery = ?letter.delivery, reason = letter.reason, "left from the run before, and given up");
+fn give_up(journal: &dyn Journal, (event, delivery): (Position, Option<u32>), reason: String) {
+    error!(event = event.0, delivery, reason, "left from the run before, and given up");
+    let letter = DeadLetter { event, delivery, reason, attempts: 0 };
     // What cannot be recorded is found again at the next start.
     let _ = journal.record(Record::Dead { letter, culprit: None, notice: None });
 }

@@ -16,6 +16,11 @@ pub(crate) fn to_messages(replies: Vec<Reply>, private: bool, plugin: &str) -> V
         .collect()
 }
 
+/// What a plugin's replies would be sent as: the bodies a session webhook gets.
+pub fn webhook_bodies(replies: Vec<Reply>, private: bool, plugin: &str) -> Vec<String> {
+    to_messages(replies, private, plugin).iter().map(|message| message.to_body(None)).collect()
+}
+
 fn to_message(reply: Reply, private: bool, plugin: &str) -> Option<OutMessage> {
     let message = match reply {
         Reply::Text(reply) => {

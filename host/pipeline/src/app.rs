@@ -1,38 +1,40 @@
-//! The path of a message, from the push to the end of its replies.
+//! One app, and the first half of a message's path: from the push to the acknowledgement.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use belfry_dingtalk::{
-    AckHandle, BotMessage, OutMessage, Push, SessionWebhook, Topic, WebhookClient, WebhookPolicy,
-    redacted_raw,
+    AckHandle, BotMessage, OpenApi, Push, RateLimit, RateLimiter, SessionWebhook, Topic, WebhookClient,
+    WebhookPolicy, redacted_raw,
 };
 use belfry_journal::{
-    Appended, Completion, Culprit, DeadLetter, Journal, JournalError, NewEvent, Position, Record,
+    Appended, DeadLetter, Journal, JournalError, NewEvent, Record, Route,
 };
-use belfry_plugin_host::{CallContext, CallError, Plugins, types};
-use bytes::Bytes;
+use belfry_plugin_host::Plugins;
 use futures_util::{StreamExt, stream::FuturesOrdered};
-use tokio::{
-    sync::{Semaphore, mpsc},
-    time::{Instant, timeout_at},
-};
-use tokio_util::task::TaskTracker;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
 use crate::{
     AppSettings, PipelineConfig, PipelineLimits,
     admission::{Admission, Verdict},
     counters::Counting,
-    delivery::{Delivery, pauses},
+    delivery::Delivery,
     lanes::Lanes,
     message,
+    pauses::pauses,
     private::Private,
-    reply,
+    quota::{Kind, Usage},
     routing::Router,
+    work::{Loaded, Work},
 };
 
 /// No id of DingTalk's comes near this many bytes. Ids are remembered, so a message with a longer one is left out.
 const LONGEST_ID: usize = 1024;
+
+/// A conversation's way is written down again when it lasts so much longer, in milliseconds: a route for each message
+/// would double the journal's work.
+const ROUTE_STEP: u64 = 10 * 60 * 1000;
 
 /// One app: everything that must not be shared with another.
 pub(crate) struct App {
@@ -41,38 +43,31 @@ pub(crate) struct App {
     pub(crate) admission: Admission,
     pub(crate) router: Router,
     pub(crate) webhooks: WebhookClient,
+    pub(crate) open_api: OpenApi,
+    /// Replies to one conversation, as fast as DingTalk takes them.
+    pub(crate) replies: Option<RateLimiter>,
     /// One permit for each reply that is being sent.
     pub(crate) sending: Semaphore,
+    /// One permit for each message or reply that was read back from the journal.
+    pub(crate) loading: Semaphore,
+    /// One permit for each byte that waits in memory.
+    memory: Arc<Semaphore>,
     pub(crate) counting: Counting,
+    pub(crate) usage: Arc<Usage>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) limits: PipelineLimits,
+    /// What a person is told whose message could not be handled.
+    pub(crate) failure_reply: Option<String>,
+    /// Nothing is begun any more: the journal keeps it for the next process.
+    pub(crate) stopping: CancellationToken,
     handling: Arc<Lanes<Work>>,
     delivering: Arc<Lanes<Delivery>>,
 }
 
-/// A message in the journal that is to be handled.
-pub(crate) struct Work {
-    pub(crate) app: Arc<App>,
-    pub(crate) position: Position,
-    /// The conversation: its lane.
-    pub(crate) lane: Arc<str>,
-    pub(crate) message: Arc<types::Message>,
-    pub(crate) webhook: Option<Arc<SessionWebhook>>,
-    /// What is answered without asking a plugin; empty: nothing.
-    pub(crate) answer: Option<String>,
-}
-
-/// What the plugins made of a message.
-enum Answer {
-    Handled { plugin: String, replies: Vec<types::Reply> },
-    Unclaimed,
-}
-
-/// A plugin's failure.
-struct Failure {
-    plugin: String,
-    generation: u64,
-    error: CallError,
+/// A message on its way into the journal.
+struct Received {
+    conversation: Arc<str>,
+    loaded: Loaded,
 }
 
 impl App {
@@ -81,22 +76,35 @@ impl App {
         config: &PipelineConfig,
         plugins: Arc<Plugins>,
         journal: Arc<dyn Journal>,
+        usage: Arc<Usage>,
         tasks: &TaskTracker,
+        stopping: CancellationToken,
     ) -> Self {
         let limits = config.limits;
         let allowed = &settings.allowed_users;
+        let replies = limits.replies_per_minute.map(|most| {
+            let limit = RateLimit { most: most.get(), within: std::time::Duration::from_secs(60) };
+            RateLimiter::new(limit, limits.conversations)
+        });
         Self {
             name: settings.name.clone(),
             client_id: settings.dingtalk.client_id.clone(),
             admission: Admission::new(allowed, settings.denied_reply.clone(), limits.denied_told),
             router: Router::new(plugins, settings.plugins.clone()),
             webhooks: WebhookClient::new(&config.transport, WebhookPolicy::for_app(&settings.dingtalk)),
+            open_api: OpenApi::new(&config.transport, &settings.dingtalk),
+            replies,
             sending: Semaphore::new(limits.sending.max(1)),
+            loading: Semaphore::new(limits.loading.max(1)),
+            memory: Arc::new(Semaphore::new(limits.memory.min(Semaphore::MAX_PERMITS))),
             counting: Counting::default(),
+            usage,
             journal,
             limits,
-            handling: Lanes::new(tasks.clone(), |work: Work| work.app.clone().handle(work)),
-            delivering: Lanes::new(tasks.clone(), |delivery: Delivery| delivery.deliver()),
+            failure_reply: config.failure_reply.clone(),
+            stopping,
+            handling: Lanes::new(tasks.clone(), Work::handle),
+            delivering: Lanes::new(tasks.clone(), Delivery::deliver),
         }
     }
 
@@ -108,11 +116,11 @@ impl App {
         loop {
             tokio::select! {
                 biased;
-                Some((ack, work, appended)) = appending.next() => self.stored(ack, work, appended),
+                Some((ack, received, appended)) = appending.next() => self.stored(ack, received, appended),
                 push = pushes.recv(), if open && appending.len() < self.limits.appending => match push {
-                    Some(push) => if let Some((ack, work, event)) = self.receive(push) {
+                    Some(push) => if let Some((ack, received, event)) = self.receive(push) {
                         let app = self.clone();
-                        appending.push_back(async move { (ack, work, app.append(event).await) });
+                        appending.push_back(async move { (ack, received, app.append(event).await) });
                     },
                     None => open = false,
                 },
@@ -122,7 +130,8 @@ impl App {
     }
 
     /// Reads a push and decides whether it goes on. What does not is acknowledged here, so that it never comes again.
-    fn receive(self: &Arc<Self>, push: Push) -> Option<(AckHandle, Work, NewEvent)> {
+    fn receive(&self, push: Push) -> Option<(AckHandle, Received, NewEvent)> {
+        self.usage.add(Kind::StreamPushes);
         if push.topic != Topic::BotMessage {
             push.ack.error(404, "no handler");
             return None;
@@ -178,30 +187,25 @@ impl App {
 
     /// The event for the journal, and the work that follows when it is there.
     fn prepare(
-        self: &Arc<Self>,
+        &self,
         push: Push,
         parsed: BotMessage,
         answer: Option<String>,
-    ) -> (AckHandle, Work, NewEvent) {
+    ) -> (AckHandle, Received, NewEvent) {
         let raw = redacted_raw(&push.data);
         let dedupe = dedupe_key(&self.client_id, parsed.msg_id.as_deref(), &push.headers.message_id);
         let id = parsed.msg_id.clone().unwrap_or_else(|| push.headers.message_id.clone());
-        let webhook = parsed.webhook.clone();
+        let private = Private::new(&self.client_id, &parsed);
+        let conversation: Arc<str> = parsed.conversation.id.as_str().into();
         let event = NewEvent {
-            key: format!("{}/{}", self.client_id, parsed.conversation.id),
+            key: self.key(&conversation),
             dedupe: vec![dedupe],
             payload: message::to_event(&self.name, &id, &parsed, &raw).to_json().into(),
-            private: Private::new(&self.client_id, webhook.as_ref()).to_bytes(),
+            private: private.to_bytes(),
         };
-        let work = Work {
-            app: self.clone(),
-            position: Position(0),
-            lane: parsed.conversation.id.as_str().into(),
-            message: Arc::new(message::to_plugin(&self.name, &id, parsed, raw)),
-            webhook: webhook.map(Arc::new),
-            answer,
-        };
-        (push.ack, work, event)
+        let message = Arc::new(message::to_plugin(&self.name, &id, parsed, raw));
+        let loaded = Loaded { message, private: Arc::new(private), answer, _room: None };
+        (push.ack, Received { conversation, loaded }, event)
     }
 
     /// Stores an event. While the disk does not take it, it is tried again and not acknowledged, so that DingTalk keeps
@@ -219,168 +223,111 @@ impl App {
         }
     }
 
+    /// Reads from the journal. While the disk gives nothing, it is tried again.
+    pub(crate) async fn read<T, F>(&self, mut read: impl FnMut() -> F) -> Result<T, JournalError>
+    where
+        F: Future<Output = Result<T, JournalError>>,
+    {
+        let mut pauses = pauses(self.limits.longest_pause);
+        loop {
+            let problem = match read().await {
+                Err(problem @ (JournalError::DiskFull { .. } | JournalError::Storage { .. })) => problem,
+                decided => return decided,
+            };
+            let pause = pauses.next().unwrap_or(self.limits.longest_pause);
+            error!(app = self.name, %problem, ?pause, "the journal cannot be read yet");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// The journal has answered: now, and not before, the gateway is told.
-    fn stored(&self, ack: AckHandle, mut work: Work, appended: Result<Appended, JournalError>) {
+    fn stored(
+        self: &Arc<Self>,
+        ack: AckHandle,
+        received: Received,
+        appended: Result<Appended, JournalError>,
+    ) {
+        let Received { conversation, mut loaded } = received;
+        let msg_id = &loaded.message.id;
         match appended {
             Ok(Appended::New(position)) => {
                 ack.success();
                 self.counting.received.add();
-                work.position = position;
-                Self::enqueue(work);
+                if let Some(webhook) = &loaded.private.webhook {
+                    self.learn_route(&conversation, webhook);
+                }
+                // The plugin's copy has the payload once as text and once in parts.
+                loaded._room = self.room(loaded.message.raw.len().saturating_mul(2));
+                let kept = loaded._room.is_some().then(|| Box::new(loaded));
+                self.handle_later(Work { app: self.clone(), position, conversation, kept });
             }
             Ok(Appended::Duplicate) => {
                 ack.success();
                 self.counting.duplicates.add();
-                debug!(app = self.name, msg_id = work.message.id, "a repeated message is dropped");
+                debug!(app = self.name, msg_id, "a repeated message is dropped");
             }
             Err(problem) => {
-                error!(app = self.name, msg_id = work.message.id, %problem, "a message could not be stored; DingTalk will send it again");
+                error!(app = self.name, msg_id, %problem, "a message could not be stored; DingTalk will send it again");
                 ack.error(500, "not stored");
             }
         }
     }
 
+    /// Remembers the way to a conversation that lasts longest.
+    fn learn_route(&self, conversation: &str, webhook: &SessionWebhook) {
+        let Some(expires_at_ms) = webhook.expires_at else { return };
+        let conversation = self.key(conversation);
+        let known = self.journal.route(&conversation).map_or(0, |route| route.expires_at_ms);
+        if known.saturating_add(ROUTE_STEP) <= expires_at_ms {
+            let address = webhook.expose().to_owned().into();
+            self.record(Record::Route(Route { conversation, address, expires_at_ms }));
+        }
+    }
+
+    /// The way to a conversation that lasts longest, as far as one is known.
+    pub(crate) fn route(&self, conversation: &str) -> Option<SessionWebhook> {
+        let route = self.journal.route(&self.key(conversation))?;
+        let address = String::from_utf8(route.address.to_vec()).ok()?;
+        Some(SessionWebhook::new(address, Some(route.expires_at_ms)))
+    }
+
     /// Puts a message behind the others of its conversation.
-    pub(crate) fn enqueue(work: Work) {
-        work.app.handling.clone().push(work.lane.clone(), work);
+    pub(crate) fn handle_later(&self, work: Work) {
+        self.handling.push(work.conversation.clone(), work);
     }
 
     /// Puts a reply behind the others of its conversation.
-    pub(crate) fn send_later((lane, delivery): (Arc<str>, Delivery)) {
-        delivery.app.delivering.clone().push(lane, delivery);
+    pub(crate) fn send_later(&self, delivery: Delivery) {
+        self.delivering.push(delivery.conversation.clone(), delivery);
     }
 
-    /// Has the message handled, again and again while that fails for a while only. Tries after the first end at
-    /// `handle_within`, so that a failing handler does not hold its conversation back for longer.
-    async fn handle(self: Arc<Self>, mut work: Work) {
-        if let Some(answer) = work.answer.take() {
-            let messages = if answer.is_empty() { Vec::new() } else { vec![OutMessage::text(answer)] };
-            self.complete(work, messages);
-            return;
-        }
-        let until = Instant::now() + self.limits.handle_within;
-        let mut pauses = pauses(self.limits.longest_pause);
-        self.begin(&work);
-        let mut asked = self.ask_plugins(&work.message).await;
-        loop {
-            let failure = match asked {
-                Ok(answer) => return self.answered(work, answer),
-                Err(failure) => failure,
-            };
-            let pause = pauses.next().unwrap_or(self.limits.longest_pause);
-            if !failure.error.is_temporary() || Instant::now() + pause >= until {
-                return self.fail(&work, &failure);
-            }
-            warn!(
-                app = self.name,
-                plugin = failure.plugin,
-                msg_id = work.message.id,
-                attempt = work.message.attempt,
-                reason = failure.error.reason(),
-                "a message will be tried again"
-            );
-            self.counting.retries.add();
-            tokio::time::sleep(pause).await;
-            Arc::make_mut(&mut work.message).attempt += 1;
-            self.begin(&work);
-            asked = match timeout_at(until, self.ask_plugins(&work.message)).await {
-                Ok(asked) => asked,
-                Err(_) => return self.fail(&work, &failure),
-            };
+    /// Room in memory for so many bytes, as long as they are kept; none if there is none.
+    pub(crate) fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.memory.clone().try_acquire_many_owned(bytes).ok()
+    }
+
+    /// What comes of it, unless the process is about to end and leaves the rest to the next one.
+    pub(crate) async fn unless_stopping<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            // What needs no waiting is done even then.
+            biased;
+            done = waiting => Some(done),
+            () = self.stopping.cancelled() => None,
         }
     }
 
-    /// Notes that a try begins, so that one after a crash knows that it is not the first.
-    fn begin(&self, work: &Work) {
-        let (event, attempt) = (work.position, work.message.attempt);
-        self.record(Record::Attempt { event, delivery: None, attempt });
+    /// What the journal orders a conversation's events by, and knows its route by.
+    fn key(&self, conversation: &str) -> String {
+        format!("{}/{conversation}", self.client_id)
     }
 
-    /// Asks one plugin after the other until one does not pass.
-    async fn ask_plugins(&self, message: &Arc<types::Message>) -> Result<Answer, Failure> {
-        let table = self.router.table();
-        let context = CallContext { plugins: table.infos.clone() };
-        for plugin in table.asked_about(message) {
-            let failed =
-                |error| Failure { plugin: plugin.name().to_owned(), generation: table.generation(), error };
-            match plugin.on_message(message.clone(), &context).await.map_err(failed)? {
-                types::Outcome::Pass => {}
-                types::Outcome::Reply(replies) if replies.len() > self.limits.replies => {
-                    let reason = format!(
-                        "plugin `{}` returned {} replies to one message; {} is the most",
-                        plugin.name(),
-                        replies.len(),
-                        self.limits.replies
-                    );
-                    return Err(failed(CallError::Permanent(reason)));
-                }
-                types::Outcome::Reply(replies) => {
-                    return Ok(Answer::Handled { plugin: plugin.name().to_owned(), replies });
-                }
-            }
-        }
-        Ok(Answer::Unclaimed)
-    }
-
-    fn answered(&self, work: Work, answer: Answer) {
-        match answer {
-            Answer::Handled { plugin, replies } => {
-                self.counting.handled.add();
-                debug!(app = self.name, plugin, msg_id = work.message.id, replies = replies.len(), "handled");
-                let private = work.message.conversation.kind == types::ConversationKind::Private;
-                let messages = reply::to_messages(replies, private, &plugin);
-                self.complete(work, messages);
-            }
-            Answer::Unclaimed => {
-                self.counting.unclaimed.add();
-                debug!(app = self.name, msg_id = work.message.id, "no plugin took the message");
-                self.complete(work, Vec::new());
-            }
-        }
-    }
-
-    /// Writes what came of the message as one record, and sets the replies on their way.
-    fn complete(&self, work: Work, messages: Vec<OutMessage>) {
-        let bodies: Vec<String> = (0..)
-            .zip(&messages)
-            .map(|(index, message)| message.to_body(Some(&uuid(&self.client_id, &work.message.id, index))))
-            .collect();
-        let deliveries = bodies.iter().map(|body| Bytes::copy_from_slice(body.as_bytes())).collect();
-        self.record(Record::Done(Completion { event: work.position, deliveries }));
-        let created = Instant::now();
-        for (index, body) in (0..).zip(bodies) {
-            let delivery = Delivery {
-                app: work.app.clone(),
-                event: work.position,
-                index,
-                webhook: work.webhook.clone(),
-                body,
-                created,
-                attempts: 0,
-            };
-            Self::send_later((work.lane.clone(), delivery));
-        }
-    }
-
-    fn fail(&self, work: &Work, failure: &Failure) {
+    /// Keeps something as a dead letter that could not even be read.
+    pub(crate) fn give_up_stored(&self, letter: DeadLetter) {
         self.counting.failed.add();
-        error!(
-            app = self.name,
-            plugin = failure.plugin,
-            generation = failure.generation,
-            msg_id = work.message.id,
-            attempt = work.message.attempt,
-            reason = failure.error.reason(),
-            "a message could not be handled"
-        );
-        let letter = DeadLetter {
-            event: work.position,
-            delivery: None,
-            reason: failure.error.reason().to_owned(),
-            attempts: work.message.attempt,
-        };
-        let culprit = Culprit { plugin: failure.plugin.clone(), generation: failure.generation };
-        self.record(Record::Dead { letter, culprit: Some(culprit), notice: None });
+        let (event, delivery, reason) = (letter.event.0, letter.delivery, &letter.reason);
+        error!(app = self.name, event, delivery, reason, "what the journal holds cannot be used, and is given up");
+        self.record(Record::Dead { letter, culprit: None, notice: None });
     }
 
     pub(crate) fn record(&self, record: Record) {
@@ -388,6 +335,11 @@ impl App {
             error!(app = self.name, %problem, "the journal lost a change of state; the work may be repeated");
         }
     }
+}
+
+/// The ClientID and the conversation of what the journal ordered by `key`.
+pub(crate) fn parts_of(key: &str) -> Option<(&str, &str)> {
+    key.split_once('/')
 }
 
 /// The name under which a repeat of a message would come. A redelivery has a new frame id, and the same message reaches
@@ -407,16 +359,11 @@ fn overlong_id(message: &BotMessage, frame: &str) -> Option<&'static str> {
         ("conversationId", Some(message.conversation.id.as_str())),
         ("senderId", message.sender.id.as_deref()),
         ("senderStaffId", message.sender.staff_id.as_deref()),
+        ("robotCode", message.robot_code.as_deref()),
         ("messageId", Some(frame)),
     ];
     ids.into_iter().find(|(_, id)| id.is_some_and(|id| id.len() > LONGEST_ID)).map(|(field, _)| field)
 }
-
-/// The key under which DingTalk can recognise a reply that is sent again. The same for every try of it.
-fn uuid(client_id: &str, message: &str, index: u32) -> String {
-    format!("{client_id}-{message}-{index}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,177 @@
+//! A look into the running host, and a hand for what it has given up.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use belfry_dingtalk::{ConnectionState, StreamClient};
+use belfry_journal::{Journal, JournalError, Position, Record};
+use serde::{Deserialize, Serialize};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    Counts,
+    app::{App, parts_of},
+    quota::{Kind, Ledger},
+    recovery,
+};
+
+/// Tells what the apps of a running pipeline do. Cheap to clone.
+#[derive(Clone)]
+pub struct Monitor {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) apps: Vec<Watched>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) journal: Arc<dyn Journal>,
+}
+
+pub(crate) struct Watched {
+    pub(crate) app: Arc<App>,
+    pub(crate) state: watch::Receiver<ConnectionState>,
+    /// None when it has been stopped.
+    pub(crate) client: Mutex<Option<StreamClient>>,
+}
+
+/// What one app does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppStatus {
+    /// Its name in the config.
+    pub name: String,
+    /// Its ClientID.
+    pub client_id: String,
+    /// Its connection to DingTalk.
+    pub connection: Connection,
+    /// When the last frame or pong came, in milliseconds since 1970; none if none came yet.
+    pub last_frame_ms: Option<u64>,
+    /// What became of its messages since the start.
+    pub counts: Counts,
+    /// What it used of the organisation's monthly quotas.
+    pub used: Used,
+}
+
+/// A connection to DingTalk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// `open`, `connecting`, `waiting` (an attempt failed, the next one follows), `misconfigured` (DingTalk refuses the
+    /// app, somebody must act), `idle` (no plugin handles messages) or `stopped`.
+    pub state: String,
+    /// More about it, in words: the endpoint, or what failed and what to do.
+    pub detail: String,
+    /// Since when it is open, in milliseconds since 1970.
+    pub since_ms: Option<u64>,
+    /// In how many milliseconds the next attempt follows.
+    pub retry_in_ms: Option<u64>,
+}
+
+/// What was used of the organisation's monthly quotas.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// The month in China, as year times 100 plus month: 202611.
+    pub month: u32,
+    /// Calls of the OpenAPI.
+    pub api_calls: u64,
+    /// What DingTalk pushed over the connection.
+    pub stream_pushes: u64,
+}
+
+/// Why a dead letter was not put back to work.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum RetryError {
+    /// There is no such dead letter.
+    #[error("there is no such dead letter")]
+    Unknown,
+    /// Its app is not in the config any more.
+    #[error("the config has no app with the client_id `{0}` any more")]
+    NoApp(String),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Monitor {
+    /// What every app does, in the order of the config.
+    pub fn apps(&self) -> Vec<AppStatus> {
+        let month = self.shared.ledger.month();
+        self.shared.apps.iter().map(|watched| watched.status(month)).collect()
+    }
+
+    /// Puts a dead letter back to work: the message is handled again, or the reply sent again, behind whatever its
+    /// conversation has waiting.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such dead letter, nobody to work on it, or the journal fails. It is kept then.
+    pub async fn retry(&self, event: Position, delivery: Option<u32>) -> Result<(), RetryError> {
+        let journal = &self.shared.journal;
+        let letter = journal.dead_letter(event, delivery).await?.ok_or(RetryError::Unknown)?;
+        let apps: Vec<Arc<App>> = self.shared.apps.iter().map(|watched| watched.app.clone()).collect();
+        let client_id = parts_of(&letter.key).map_or(letter.key.as_str(), |(client_id, _)| client_id);
+        if !apps.iter().any(|app| app.client_id == client_id) {
+            return Err(RetryError::NoApp(client_id.to_owned()));
+        }
+        journal.record(Record::Retry { event, delivery })?;
+        // There is such an app: this was looked up a moment ago.
+        let _ = recovery::take_up_one(&apps, &letter.key, (event, delivery), Some(Instant::now()));
+        Ok(())
+    }
+}
+
+impl Watched {
+    fn status(&self, month: u32) -> AppStatus {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let last_inbound = client.as_ref().map_or(0, |client| client.stats().last_inbound);
+        let app = &self.app;
+        AppStatus {
+            name: app.name.clone(),
+            client_id: app.client_id.clone(),
+            connection: Connection::of(&self.state.borrow()),
+            last_frame_ms: (last_inbound > 0).then_some(last_inbound),
+            counts: app.counting.counts(),
+            used: Used {
+                month,
+                api_calls: app.usage.get(Kind::ApiCalls),
+                stream_pushes: app.usage.get(Kind::StreamPushes),
+            },
+        }
+    }
+}
+
+impl Connection {
+    fn of(state: &ConnectionState) -> Self {
+        let new = |state: &str, detail: String| Self {
+            state: state.to_owned(),
+            detail,
+            since_ms: None,
+            retry_in_ms: None,
+        };
+        match state {
+            ConnectionState::Idle => new("idle", "no plugin handles messages".to_owned()),
+            ConnectionState::Connecting { attempt } => new("connecting", format!("attempt {attempt}")),
+            ConnectionState::Open { endpoint, since, .. } => {
+                let since = since.duration_since(UNIX_EPOCH).ok();
+                Self { since_ms: since.map(milliseconds), ..new("open", endpoint.clone()) }
+            }
+            ConnectionState::Waiting { error, until } => {
+                let detail = [&*error.to_string(), error.hint()].join("; ");
+                Self { retry_in_ms: Some(in_ms(*until)), ..new("waiting", detail.trim_end_matches("; ").to_owned()) }
+            }
+            ConnectionState::Misconfigured { error, hint, until } => {
+                Self { retry_in_ms: Some(in_ms(*until)), ..new("misconfigured", format!("{error}; {hint}")) }
+            }
+            ConnectionState::Stopped => new("stopped", String::new()),
+        }
+    }
+}
+
+fn in_ms(until: Instant) -> u64 {
+    milliseconds(until.saturating_duration_since(Instant::now()))
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

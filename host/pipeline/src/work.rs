@@ -1,0 +1,316 @@
+//! A message that is to be handled, with its tries.
+
+use std::{
+    sync::Arc,
+    time::Duration,
+};
+
+use belfry_dingtalk::{BotMessage, OutMessage};
+use belfry_event::CloudEvent;
+use belfry_journal::{Completion, Culprit, DeadLetter, NOTICE, Position, Record, StoredEvent};
+use belfry_plugin_host::{CallContext, CallError, types};
+use bytes::Bytes;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
+use tracing::{debug, error, warn};
+
+use crate::{
+    admission::Verdict,
+    app::App,
+    delivery::{Delivery, Reply},
+    message,
+    pauses::pauses,
+    private::Private,
+    reply,
+};
+
+/// A message in the journal that is to be handled: its place in the lane of its conversation.
+pub(crate) struct Work {
+    pub(crate) app: Arc<App>,
+    pub(crate) position: Position,
+    pub(crate) conversation: Arc<str>,
+    /// The message itself, as long as there is memory for it; otherwise it is read from the journal when its turn comes.
+    pub(crate) kept: Option<Box<Loaded>>,
+}
+
+/// The message, ready to be handled.
+pub(crate) struct Loaded {
+    pub(crate) message: Arc<types::Message>,
+    pub(crate) private: Arc<Private>,
+    /// What is answered without asking a plugin; empty: nothing.
+    pub(crate) answer: Option<String>,
+    pub(crate) _room: Option<OwnedSemaphorePermit>,
+}
+
+/// The tries so far.
+#[derive(Default)]
+struct Tries {
+    /// When no further one may begin or go on; known once the first has begun.
+    until: Option<Instant>,
+    failed: Option<Failure>,
+}
+
+/// What the plugins made of a message.
+enum Answer {
+    Handled { plugin: String, replies: Vec<types::Reply> },
+    Unclaimed,
+}
+
+/// A plugin's failure.
+struct Failure {
+    plugin: String,
+    generation: u64,
+    error: CallError,
+}
+
+impl Work {
+    /// Has the message handled, again and again while that fails for a while only. Tries after the first end at
+    /// `handle_within`, so that a failing handler does not hold its conversation back for longer.
+    pub(crate) async fn handle(mut self) {
+        let app = self.app.clone();
+        let mut pauses = pauses(app.limits.longest_pause);
+        let mut tries = Tries::default();
+        loop {
+            // The journal has it, and the next process will take it up.
+            if app.stopping.is_cancelled() {
+                return;
+            }
+            let (mut loaded, loading) = match self.kept.take() {
+                Some(loaded) => (loaded, None),
+                None => {
+                    let Ok(loading) = app.loading.acquire().await else { return };
+                    let Some(loaded) = self.load().await else { return };
+                    (loaded, Some(loading))
+                }
+            };
+            let next = pauses.next().unwrap_or(app.limits.longest_pause);
+            // Boxed: while many wait for their turn, only those that have it take the memory of a call.
+            let Some(pause) = Box::pin(self.try_once(&mut loaded, &mut tries, next)).await else { return };
+            // During a pause only what is kept anyway takes memory.
+            if loading.is_none() {
+                Arc::make_mut(&mut loaded.message).attempt += 1;
+                self.kept = Some(loaded);
+            }
+            drop(loading);
+            if app.unless_stopping(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// The message from the journal, if it is still to be handled.
+    async fn load(&self) -> Option<Box<Loaded>> {
+        let stored = self.app.read(|| self.app.journal.pending_event(self.position)).await;
+        let (loaded, attempts) = match stored {
+            Ok(stored) => {
+                let stored = stored?;
+                let attempts = stored.attempts;
+                (Loaded::from_stored(&self.app, stored), attempts)
+            }
+            Err(problem) => (Err(problem.to_string()), 0),
+        };
+        match loaded {
+            Ok(loaded) => Some(Box::new(loaded)),
+            Err(reason) => {
+                self.app.give_up_stored(DeadLetter { event: self.position, delivery: None, reason, attempts });
+                None
+            }
+        }
+    }
+
+    /// One try. How long to wait before the next, which has a pause of `next` of its own; none if there is none.
+    async fn try_once(&self, loaded: &mut Loaded, tries: &mut Tries, next: Duration) -> Option<Duration> {
+        let app = &self.app;
+        if let Some(answer) = loaded.answer.take() {
+            let messages = if answer.is_empty() { Vec::new() } else { vec![OutMessage::text(answer)] };
+            self.complete(loaded, messages);
+            return None;
+        }
+        // Noted, so that a try after a crash knows that it is not the first.
+        let attempt = loaded.message.attempt;
+        app.record(Record::Attempt { event: self.position, delivery: None, attempt });
+        let asked = match (tries.until, tries.failed.take()) {
+            (Some(until), Some(before)) => match timeout_at(until, self.ask_plugins(&loaded.message)).await {
+                Ok(asked) => asked,
+                Err(_) => Err(before),
+            },
+            _ => {
+                tries.until = Some(Instant::now() + app.limits.handle_within);
+                self.ask_plugins(&loaded.message).await
+            }
+        };
+        let failure = match asked {
+            Ok(answer) => {
+                self.answered(loaded, answer);
+                return None;
+            }
+            Err(failure) => failure,
+        };
+        let in_time = tries.until.is_some_and(|until| Instant::now() + next < until);
+        if !failure.error.is_temporary() || !in_time {
+            self.fail(loaded, &failure);
+            return None;
+        }
+        warn!(
+            app = app.name,
+            plugin = failure.plugin,
+            msg_id = loaded.message.id,
+            attempt,
+            reason = failure.error.reason(),
+            "a message will be tried again"
+        );
+        app.counting.retries.add();
+        tries.failed = Some(failure);
+        Some(next)
+    }
+
+    /// Asks one plugin after the other until one does not pass.
+    async fn ask_plugins(&self, message: &Arc<types::Message>) -> Result<Answer, Failure> {
+        let table = self.app.router.table();
+        let context = CallContext { plugins: table.infos.clone() };
+        for plugin in table.asked_about(message) {
+            let failed =
+                |error| Failure { plugin: plugin.name().to_owned(), generation: table.generation(), error };
+            match plugin.on_message(message.clone(), &context).await.map_err(failed)? {
+                types::Outcome::Pass => {}
+                types::Outcome::Reply(replies) if replies.len() > self.app.limits.replies => {
+                    let reason = format!(
+                        "plugin `{}` returned {} replies to one message; {} is the most",
+                        plugin.name(),
+                        replies.len(),
+                        self.app.limits.replies
+                    );
+                    return Err(failed(CallError::Permanent(reason)));
+                }
+                types::Outcome::Reply(replies) => {
+                    return Ok(Answer::Handled { plugin: plugin.name().to_owned(), replies });
+                }
+            }
+        }
+        Ok(Answer::Unclaimed)
+    }
+
+    fn answered(&self, loaded: &Loaded, answer: Answer) {
+        let (app, msg_id) = (&self.app, &loaded.message.id);
+        match answer {
+            Answer::Handled { plugin, replies } => {
+                app.counting.handled.add();
+                debug!(app = app.name, plugin, msg_id, replies = replies.len(), "handled");
+                let private = loaded.message.conversation.kind == types::ConversationKind::Private;
+                let messages = reply::to_messages(replies, private, &plugin);
+                self.complete(loaded, messages);
+            }
+            Answer::Unclaimed => {
+                app.counting.unclaimed.add();
+                debug!(app = app.name, msg_id, "no plugin took the message");
+                self.complete(loaded, Vec::new());
+            }
+        }
+    }
+
+    /// Writes what came of the message as one record, and sets the replies on their way.
+    fn complete(&self, loaded: &Loaded, messages: Vec<OutMessage>) {
+        let bodies: Vec<Bytes> =
+            (0..).zip(&messages).map(|(index, message)| self.body(loaded, message, index)).collect();
+        let deliveries = bodies.clone();
+        self.app.record(Record::Done(Completion { event: self.position, deliveries }));
+        for (index, body) in (0..).zip(bodies) {
+            self.send_later(loaded, index, body);
+        }
+    }
+
+    /// The message cannot be handled: it is kept as a dead letter, and whoever wrote it is told.
+    fn fail(&self, loaded: &Loaded, failure: &Failure) {
+        let app = &self.app;
+        app.counting.failed.add();
+        error!(
+            app = app.name,
+            plugin = failure.plugin,
+            generation = failure.generation,
+            msg_id = loaded.message.id,
+            attempt = loaded.message.attempt,
+            reason = failure.error.reason(),
+            "a message could not be handled"
+        );
+        let letter = DeadLetter {
+            event: self.position,
+            delivery: None,
+            reason: failure.error.reason().to_owned(),
+            attempts: loaded.message.attempt,
+        };
+        let culprit = Some(Culprit { plugin: failure.plugin.clone(), generation: failure.generation });
+        let notice =
+            app.failure_reply.as_ref().map(|text| self.body(loaded, &OutMessage::text(text.clone()), NOTICE));
+        app.record(Record::Dead { letter, culprit, notice: notice.clone() });
+        if let Some(notice) = notice {
+            self.send_later(loaded, NOTICE, notice);
+        }
+    }
+
+    fn body(&self, loaded: &Loaded, message: &OutMessage, index: u32) -> Bytes {
+        message.to_body(Some(&uuid(&self.app.client_id, &loaded.message.id, index))).into()
+    }
+
+    /// Puts a reply behind the others of its conversation.
+    fn send_later(&self, loaded: &Loaded, index: u32, body: Bytes) {
+        let kept = self.app.room(body.len()).map(|room| {
+            let (private, created) = (loaded.private.clone(), Instant::now());
+            Box::new(Reply { body, private, created, attempts: 0, _room: Some(room) })
+        });
+        self.app.send_later(Delivery {
+            app: self.app.clone(),
+            event: self.position,
+            index,
+            conversation: self.conversation.clone(),
+            since: None,
+            kept,
+        });
+    }
+}
+
+impl Loaded {
+    pub(crate) fn from_stored(app: &App, stored: StoredEvent) -> Result<Self, String> {
+        let (event, parsed, raw) = read(&stored.payload)?;
+        // The config may have changed since: whoever is not allowed now is not answered by a plugin.
+        let answer = match app.admission.judge(&parsed) {
+            Verdict::Admit => None,
+            Verdict::Deny { answer } => Some(answer.unwrap_or_default()),
+            Verdict::Empty | Verdict::OverQuota { .. } => Some(String::new()),
+        };
+        let mut message = message::to_plugin(&app.name, &event.id, parsed, raw);
+        message.attempt = stored.attempts.saturating_add(1);
+        let private = Arc::new(Private::from_bytes(&stored.private));
+        Ok(Self { message: Arc::new(message), private, answer, _room: None })
+    }
+}
+
+/// A stored event as the message that plugins get, on its first attempt: to try a plugin on it.
+///
+/// # Errors
+///
+/// In words, when the bytes are no event with a message of DingTalk's.
+pub fn read_message(payload: &[u8]) -> Result<types::Message, String> {
+    let (event, parsed, raw) = read(payload)?;
+    let app = message::app_of(&event)
+        .ok_or_else(|| format!("its source `{}` is no app of DingTalk's", event.source))?
+        .to_owned();
+    Ok(message::to_plugin(&app, &event.id, parsed, raw))
+}
+
+fn read(payload: &[u8]) -> Result<(CloudEvent, BotMessage, String), String> {
+    let event =
+        CloudEvent::from_json(payload).map_err(|error| format!("the event cannot be read: {error}"))?;
+    let raw = event.json_data().ok_or_else(|| "the event has no data".to_owned())?.to_owned();
+    let parsed = BotMessage::parse(&raw).map_err(|error| error.to_string())?;
+    Ok((event, parsed, raw))
+}
+
+/// The key under which DingTalk can recognise a reply that is sent again. The same for every try of it.
+fn uuid(client_id: &str, message: &str, index: u32) -> String {
+    match index {
+        NOTICE => format!("{client_id}-{message}-notice"),
+        _ => format!("{client_id}-{message}-{index}"),
+    }
+}
