@@ -259,14 +259,14 @@ impl Failure {
 
 impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {
-        let outcome_unknown = error.code.is_none() && error.advice == Advice::Retry;
+        let outcome_unknown = error.outcome_unknown();
         Self { advice: error.advice, outcome_unknown, text: error.to_string() }
     }
 }
 
 impl From<OpenApiError> for Failure {
     fn from(error: OpenApiError) -> Self {
-        let outcome_unknown = error.code.is_none() && error.advice == Advice::Retry;
+        let outcome_unknown = error.outcome_unknown();
         Self { advice: error.advice, outcome_unknown, text: error.to_string() }
     }
 }
