@@ -39,4 +39,5 @@ pub use counters::Counts;
 pub use monitor::{AppStatus, Connection, Monitor, RetryError, Used};
 pub use pipeline::{Left, Pipeline};
 pub use reply::webhook_bodies;
+pub use routing::asked_about;
 pub use work::read_message;
