@@ -117,6 +117,16 @@ impl DurableJournal {
         Ok(Self { front, shared, ops, writer, path, damage: opened.damage, _folder: folder })
     }
 
+    /// Whether the journal in the folder `path` could be opened, as far as its lock, its rights and its format tell. The
+    /// folder must be there. What is stored is neither read nor changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), where damage is none.
+    pub fn check(path: impl AsRef<Path>) -> Result<(), OpenError> {
+        open::refuse_other_formats(&Folder::take(path.as_ref())?)
+    }
+
     /// What was found damaged when the journal was opened, and where it is kept.
     pub fn damage(&self) -> Option<&Damage> {
         self.damage.as_ref()

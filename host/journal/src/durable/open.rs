@@ -107,7 +107,7 @@ pub(super) fn open(folder: &Folder, limits: Limits) -> Result<Opened, OpenError>
 }
 
 /// Before anything of the file is believed or changed.
-fn refuse_other_formats(folder: &Folder) -> Result<(), OpenError> {
+pub(super) fn refuse_other_formats(folder: &Folder) -> Result<(), OpenError> {
     let path = folder.store();
     if std::fs::metadata(&path).map_or(0, |file| file.len()) == 0 {
         return Ok(());
