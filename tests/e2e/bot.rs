@@ -70,12 +70,6 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let gateway = simulator.base_url();
         let Self { channel, tables, plugins } = self;
-        // Tests say more in a minute than a conversation takes.
-        let unlimited = "replies_per_minute = 0\n";
-        let tables = match tables.split_once("[pipeline]\n") {
-            Some((before, after)) => format!("{before}[pipeline]\n{unlimited}{after}"),
-            None => format!("{tables}\n[pipeline]\n{unlimited}"),
-        };
         let config = format!(
             "[channels_config.dingtalk]\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{SECRET}\"\n\
              api_base = \"{gateway}\"\nproxy = \"none\"\n{channel}\n\n{}\n",
