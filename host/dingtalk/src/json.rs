@@ -143,6 +143,15 @@ pub(crate) fn id<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::E
     Ok(text(d)?.filter(|id| !id.is_empty()))
 }
 
+/// The id in a value, as [`id`] reads it.
+pub(crate) fn id_of(raw: &RawValue) -> Option<String> {
+    serde_json::from_str::<Scalar<'_>>(raw.get())
+        .ok()?
+        .into_text()
+        .map(Cow::into_owned)
+        .filter(|id| !id.is_empty())
+}
+
 /// For `deserialize_with`: a list of ids; what is none is left out, and a value that is no list counts as empty.
 pub(crate) fn ids<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
     let raw = <&RawValue>::deserialize(d)?;

@@ -4,8 +4,9 @@ use crate::SessionWebhook;
 
 mod content;
 mod parse;
+mod redact;
 
-pub use parse::redacted_raw;
+pub use redact::redacted_raw;
 
 /// A message that somebody sent to the robot.
 #[derive(Debug, Clone)]

@@ -58,7 +58,7 @@ pub struct WebhookPolicy {
     allowed: Vec<Origin>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Origin {
     scheme: String,
     host: String,
@@ -67,9 +67,13 @@ struct Origin {
 
 impl Origin {
     fn of(url: &Url) -> Option<Self> {
-        let host = url.host_str()?.trim_end_matches('.').to_owned();
-        Some(Self { scheme: url.scheme().to_owned(), host, port: url.port_or_known_default() })
+        let (scheme, host, port) = parts(url)?;
+        Some(Self { scheme: scheme.to_owned(), host: host.to_owned(), port })
     }
+}
+
+fn parts(url: &Url) -> Option<(&str, &str, Option<u16>)> {
+    Some((url.scheme(), url.host_str()?.trim_end_matches('.'), url.port_or_known_default()))
 }
 
 impl WebhookPolicy {
@@ -98,13 +102,15 @@ impl WebhookPolicy {
         }
         let url = Url::parse(webhook.expose())
             .map_err(|_| SendError::give_up("the session webhook is not an address".to_owned()))?;
-        let origin = Origin::of(&url)
-            .ok_or_else(|| SendError::give_up("the session webhook has no host".to_owned()))?;
+        let (scheme, host, port) =
+            parts(&url).ok_or_else(|| SendError::give_up("the session webhook has no host".to_owned()))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(SendError::give_up("the session webhook holds a user name or password".to_owned()));
         }
-        if !self.allowed.contains(&origin) {
-            let Origin { scheme, host, port } = origin;
+        let is_allowed = self.allowed.iter().any(|origin| {
+            (origin.scheme.as_str(), origin.host.as_str(), origin.port) == (scheme, host, port)
+        });
+        if !is_allowed {
             return Err(SendError::give_up(format!(
                 "the session webhook leads to {scheme}://{host}:{}, which is not allowed: only https to oapi.dingtalk.com \
                  and api.dingtalk.com and the configured api_base and oapi_base are",

@@ -30,10 +30,14 @@ pub struct CloudEvent {
 #[derive(Debug, Clone)]
 pub enum Data {
     /// JSON, as the text it came in: numbers keep their digits and objects their order.
-    Json(Box<RawValue>),
+    Json(JsonText),
     /// Anything else; `data_base64` in JSON.
     Binary(Vec<u8>),
 }
+
+/// Text that is known to be one JSON value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonText(String);
 
 /// The value of an extension attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +105,15 @@ impl CloudEvent {
     /// The data as JSON text; none if there is no data or it is binary.
     pub fn json_data(&self) -> Option<&str> {
         match self.data.as_ref()? {
-            Data::Json(raw) => Some(raw.get()),
+            Data::Json(text) => Some(text.get()),
+            Data::Binary(_) => None,
+        }
+    }
+
+    /// As [`json_data`](Self::json_data), for the last who needs the event: nothing is copied.
+    pub fn into_json_data(self) -> Option<String> {
+        match self.data? {
+            Data::Json(text) => Some(text.0),
             Data::Binary(_) => None,
         }
     }
@@ -109,7 +121,32 @@ impl CloudEvent {
 
 impl Data {
     /// JSON data from text that is checked to be one JSON value.
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
     pub fn json(text: String) -> Result<Self, EventError> {
-        Ok(Self::Json(RawValue::from_string(text)?))
+        serde_json::from_str::<&RawValue>(&text)?;
+        Ok(Self::Json(JsonText(text)))
+    }
+
+    /// JSON data from text that its caller has parsed, or written as JSON, before. It is not checked again, which would cost as
+    /// much as all the rest of an event; an event with text that is not JSON could not be read back.
+    pub fn parsed_json(text: String) -> Self {
+        debug_assert!(serde_json::from_str::<&RawValue>(&text).is_ok(), "not JSON: {text}");
+        Self::Json(JsonText(text))
+    }
+}
+
+impl JsonText {
+    /// The text.
+    pub fn get(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Box<RawValue>> for JsonText {
+    fn from(raw: Box<RawValue>) -> Self {
+        Self(Box::<str>::from(raw).into_string())
     }
 }

@@ -10,10 +10,27 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use crate::{AttributeValue, CloudEvent, Data, EventError};
 
 impl CloudEvent {
-    /// The event in the JSON format, one line.
+    /// The event in the JSON format, one line unless its data has line breaks.
     pub fn to_json(&self) -> Vec<u8> {
-        // Strings, numbers and JSON already parsed: there is nothing in an event that serde_json refuses.
-        serde_json::to_vec(self).unwrap_or_default()
+        let length = match &self.data {
+            Some(Data::Json(text)) => text.get().len(),
+            Some(Data::Binary(bytes)) => bytes.len() * 4 / 3,
+            None => 0,
+        };
+        let mut out = Vec::with_capacity(length + 512);
+        // Strings, numbers and booleans: there is nothing in an event's attributes that serde_json refuses.
+        let _ = serde_json::to_writer(&mut out, &Attributes(self));
+        let (name, value, quote) = match &self.data {
+            Some(Data::Json(text)) => ("data", text.get().as_bytes(), ""),
+            Some(Data::Binary(bytes)) => ("data_base64", &*BASE64.encode(bytes).into_bytes(), "\""),
+            None => return out,
+        };
+        // The data stands behind the attributes, in the same object.
+        out.pop();
+        for part in [b",\"", name.as_bytes(), b"\":", quote.as_bytes(), value, quote.as_bytes(), b"}"] {
+            out.extend_from_slice(part);
+        }
+        out
     }
 
     /// Reads one event in the JSON format.
@@ -46,37 +63,36 @@ impl CloudEvent {
     }
 }
 
-impl Serialize for CloudEvent {
+/// All of an event but its data.
+struct Attributes<'a>(&'a CloudEvent);
+
+impl Serialize for Attributes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(event) = self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("specversion", "1.0")?;
-        map.serialize_entry("id", &self.id)?;
-        map.serialize_entry("source", &self.source)?;
-        map.serialize_entry("type", &self.kind)?;
+        map.serialize_entry("id", &event.id)?;
+        map.serialize_entry("source", &event.source)?;
+        map.serialize_entry("type", &event.kind)?;
         let optional = [
-            ("subject", &self.subject),
-            ("datacontenttype", &self.datacontenttype),
-            ("dataschema", &self.dataschema),
+            ("subject", &event.subject),
+            ("datacontenttype", &event.datacontenttype),
+            ("dataschema", &event.dataschema),
         ];
         for (name, value) in optional {
             if let Some(value) = value {
                 map.serialize_entry(name, value)?;
             }
         }
-        if let Some(time) = self.time {
+        if let Some(time) = event.time {
             map.serialize_entry("time", &format_time(time))?;
         }
-        for (name, value) in &self.extensions {
+        for (name, value) in &event.extensions {
             match value {
                 AttributeValue::String(text) => map.serialize_entry(name, text)?,
                 AttributeValue::Integer(number) => map.serialize_entry(name, number)?,
                 AttributeValue::Boolean(truth) => map.serialize_entry(name, truth)?,
             }
-        }
-        match &self.data {
-            Some(Data::Json(raw)) => map.serialize_entry("data", raw)?,
-            Some(Data::Binary(bytes)) => map.serialize_entry("data_base64", &BASE64.encode(bytes))?,
-            None => {}
         }
         map.end()
     }
@@ -112,7 +128,7 @@ fn take_data(fields: &mut Fields) -> Result<Option<Data>, EventError> {
         })?;
         return Ok(Some(Data::Binary(bytes)));
     }
-    Ok(fields.remove("data").map(Data::Json))
+    Ok(fields.remove("data").map(|raw| Data::Json(raw.into())))
 }
 
 /// An extension's value; `null` means that the attribute is not set (JSON format, 2.2).

@@ -5,7 +5,7 @@
 //! This crate is pure: no I/O, no clock, no async.
 //!
 //! - [`CloudEvent`]: the attributes, the extensions and the data, with the JSON format in and out.
-//! - [`Data`]: JSON text kept as it came, or bytes.
+//! - [`Data`]: JSON text kept as it came ([`JsonText`]), or bytes.
 //! - [`AttributeValue`]: the value of an extension attribute.
 //! - [`EventError`]: why JSON is not a CloudEvent, naming the attribute.
 //!
@@ -14,4 +14,4 @@
 mod cloudevent;
 mod json;
 
-pub use cloudevent::{AttributeValue, CloudEvent, Data, EventError};
+pub use cloudevent::{AttributeValue, CloudEvent, Data, EventError, JsonText};

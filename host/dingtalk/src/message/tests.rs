@@ -263,6 +263,42 @@ fn the_raw_payload_loses_only_the_webhook() {
 }
 
 #[test]
+fn the_webhook_is_cut_out_wherever_it_stands() {
+    let raw = |data: &str| BotMessage::parse_and_redact(data).unwrap().1;
+    for (data, expected) in [
+        (r#"{"conversationId":"c","sessionWebhook":"hunter2"}"#, r#"{"conversationId":"c"}"#),
+        (r#"{"sessionWebhook":"hunter2","conversationId":"c"}"#, r#"{"conversationId":"c"}"#),
+        (r#" { "conversationId":"c" , "sessionWebhook" : "hunter2" } "#, r#"{ "conversationId":"c" }"#),
+        (
+            r#"{"a":1.50,"sessionWebhook":"h\u0075nter2,\"}" ,"conversationId":"c"}"#,
+            r#"{"a":1.50,"conversationId":"c"}"#,
+        ),
+        // The blanks show that it was cut and not written anew, in spite of the name that begins alike.
+        (
+            r#"{"sessionWebhookExpiredTime": 5, "sessionWebhook": "hunter2", "conversationId": "c"}"#,
+            r#"{"sessionWebhookExpiredTime": 5, "conversationId": "c"}"#,
+        ),
+        (r#"{"sessionWebhook":{"x":["hunter2"]},"conversationId":"c"}"#, r#"{"conversationId":"c"}"#),
+        (r#"{"sessionWebhook":null,"conversationId":"c"}"#, r#"{"conversationId":"c"}"#),
+        (r#"{"session\u0057ebhook":"hunter2","conversationId":"c"}"#, r#"{"conversationId":"c"}"#),
+        ("{\n\"sessionWebhook\":\"hunter2\",\n\"conversationId\":\"c\"}", "{\n\"conversationId\":\"c\"}"),
+        (
+            r#"{"conversationId":"c","senderNick":"a\ud83d"}"#,
+            r#"{"conversationId":"c","senderNick":"a\ufffd"}"#,
+        ),
+        (
+            r#"{"conversationId":"c","q":{"sessionWebhook":"hunter2","k":1},"sessionWebhook":"hunter2"}"#,
+            r#"{"conversationId":"c","q":{"k":1}}"#,
+        ),
+    ] {
+        assert_eq!(raw(data), expected, "{data}");
+    }
+    // Two of a name are no payload of DingTalk's.
+    let twice = r#"{"conversationId":"c","sessionWebhook":"hunter2","sessionWebhook":"hunter2"}"#;
+    assert!(BotMessage::parse_and_redact(twice).is_err());
+}
+
+#[test]
 fn deep_nesting_is_harmless() {
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let deep_object = format!("{}1{}", r#"{"repliedMsg":"#.repeat(50_000), "}".repeat(50_000));
@@ -274,7 +310,7 @@ fn deep_nesting_is_harmless() {
         deep,
     ] {
         let _ = BotMessage::parse(&text);
-        let _ = redacted_raw(&text);
+        let _ = (redacted_raw(&text), BotMessage::parse_and_redact(&text));
     }
 }
 
@@ -318,7 +354,7 @@ proptest! {
         let _ = (BotMessage::parse(&text), redacted_raw(&text));
         let full = payload(json!({"senderNick": text})).to_string();
         let cut: String = full.chars().take(cut).collect();
-        let _ = (BotMessage::parse(&cut), redacted_raw(&cut));
+        let _ = (BotMessage::parse_and_redact(&cut), redacted_raw(&cut));
     }
 
     #[test]
@@ -337,5 +373,13 @@ proptest! {
         let raw = redacted_raw(&text);
         prop_assert!(!raw.contains("\"sessionWebhook\":"), "{}", raw);
         prop_assert!(serde_json::from_str::<Value>(&raw).is_ok());
+        // Both ways give the same, of compact and of spread-out text.
+        let spread = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&text).unwrap()).unwrap();
+        for text in [text, spread] {
+            let (message, cut) = BotMessage::parse_and_redact(&text).unwrap();
+            let value = |json: &str| serde_json::from_str::<Value>(json).unwrap();
+            prop_assert_eq!(value(&cut), value(&redacted_raw(&text)));
+            prop_assert_eq!(format!("{message:?}"), format!("{:?}", BotMessage::parse(&text).unwrap()));
+        }
     }
 }
