@@ -1,10 +1,17 @@
 //! The command line: what can be asked for, and the exit code.
 
+mod journal;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use journal::{
+    DeadLetterCommand, DeadLetterFilter, DeadLetterListArgs, EventCommand, EventListArgs, ReplayArgs,
+    SelectionArgs, ShowArgs, StatusArgs,
+};
 
 use crate::config::{self, ConfigError, Log, LogFormat, LogLevel};
 
@@ -72,6 +79,16 @@ pub enum Command {
     /// Listens on 127.0.0.1 only and takes every ClientID and secret. Prints how to point a bot at it, then what the
     /// bot does, until Ctrl-C.
     Simulate(SimulateArgs),
+    /// Say how the bot does: connections, plugins, what is pending, quotas
+    ///
+    /// Asks the running host, or reads the journal when no host runs. The exit code is 0 if a host runs and 1 if not.
+    Status(StatusArgs),
+    /// Look at the messages that came
+    #[command(subcommand, arg_required_else_help = true)]
+    Event(EventCommand),
+    /// Look after messages and replies that were given up
+    #[command(subcommand, arg_required_else_help = true)]
+    DeadLetter(DeadLetterCommand),
     /// Look after the channels that messages come from
     #[command(subcommand, arg_required_else_help = true)]
     Channel(ChannelCommand),

@@ -3,6 +3,7 @@
 //! - [`cli`]: the commands, their arguments and exit codes
 //! - [`commands`]: what each of them does
 //! - [`config`]: `belfry.toml`, its JSON Schema, and what is said when it is wrong
+//! - [`control`]: how commands look into a journal, through the running host or in its files
 //! - `convert`: from the config's types to those of the other crates
 //! - [`dev`]: `belfry dev`
 //! - [`doctor`]: `belfry channel doctor`
@@ -14,6 +15,7 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod control;
 mod convert;
 pub mod dev;
 pub mod doctor;

@@ -4,13 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use belfry_dingtalk::{AppConfig, StreamSettings, Transport, TransportConfig};
-use belfry_journal::{DurableJournal, DurableSettings, Journal, Limits, MemoryJournal};
+use belfry_journal::{DurableJournal, DurableSettings, Journal, Limits, MemoryJournal, OpenError};
 use belfry_pipeline::{AppSettings, Left, Pipeline, PipelineConfig, PipelineLimits, Quota};
 use belfry_plugin_host::{Host, HostConfig, PluginSpec, Plugins, PluginsConfig};
-use tokio::runtime::{self, Runtime};
+use tokio::{
+    runtime::{self, Runtime},
+    time::{Instant, sleep},
+};
 use tracing::{error, warn};
 
-use crate::config::{Config, JournalEngine};
+use crate::{
+    config::{Config, JournalEngine},
+    control::{Desk, HostSide, Server},
+};
+
+/// A command that looks into the journal has it open for a moment; a host that starts just then waits for it.
+const COMMAND: Duration = Duration::from_secs(2);
 
 /// The two runtimes of a host. Sockets, timers and short guests share one thread: a message then costs no wake-up of
 /// another. Guests that compute for longer move to the second runtime, which has a thread for each core.
@@ -27,6 +36,8 @@ pub struct Running {
     pub pipeline: Pipeline,
     /// What is not done yet.
     pub journal: Arc<dyn Journal>,
+    /// Where commands are answered, until the host is gone.
+    _control: Option<Server>,
 }
 
 impl Runtimes {
@@ -73,10 +84,12 @@ impl Running {
         if plugins.current().plugins.is_empty() {
             warn!(folder = %config.plugins_dir.display(), "no plugin is loaded: put a .wasm into the folder");
         }
-        let journal = open_journal(config)?;
+        let journal = open_journal(config).await?;
         let pipeline =
             Pipeline::start(pipeline_config(config, transport), plugins.clone(), journal.clone()).await?;
-        Ok(Self { plugins, pipeline, journal })
+        let host = || HostSide::new(pipeline.monitor(), plugins.clone());
+        let control = control(config, || Desk::of_host(journal.clone(), config, host())).await;
+        Ok(Self { plugins, pipeline, journal, _control: control })
     }
 
     /// Ends it politely within `grace`.
@@ -85,15 +98,37 @@ impl Running {
     }
 }
 
+/// The control socket. A host that cannot have one runs all the same.
+async fn control(config: &Config, desk: impl FnOnce() -> Desk) -> Option<Server> {
+    let socket = config.control_socket.as_ref()?;
+    match Server::start(socket, Arc::new(desk())).await {
+        Ok(server) => Some(server),
+        Err(problem) => {
+            warn!("commands such as `belfry status` do not reach this host: failed to {problem}");
+            None
+        }
+    }
+}
+
 /// The journal that the config asks for.
-fn open_journal(config: &Config) -> Result<Arc<dyn Journal>> {
+async fn open_journal(config: &Config) -> Result<Arc<dyn Journal>> {
     if config.journal.engine == JournalEngine::Memory {
         return Ok(Arc::new(MemoryJournal::new(with_bounds(Limits::default(), config))));
     }
+    let until = Instant::now() + COMMAND;
+    loop {
+        match open_durable(config) {
+            Err(OpenError::InUse { .. }) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
+            opened => return opened.context("open the journal"),
+        }
+    }
+}
+
+/// The journal on the disk, whose folder the config names.
+pub(crate) fn open_durable(config: &Config) -> Result<Arc<dyn Journal>, OpenError> {
     let settings = DurableSettings::from(&config.journal);
     let limits = with_bounds(settings.limits, config);
-    let journal = DurableJournal::open(&config.journal.path, DurableSettings { limits, ..settings })
-        .context("open the journal")?;
+    let journal = DurableJournal::open(&config.journal.path, DurableSettings { limits, ..settings })?;
     if let Some(damage) = journal.damage() {
         error!(
             reason = damage.reason,

@@ -1,9 +1,15 @@
 //! What each command does. `belfry run` and `belfry dev` have modules of their own.
 
 mod config;
+mod dead_letter;
 mod doctor;
+mod event;
 mod plugin;
+mod replay;
 mod simulate;
+mod status;
+mod table;
+mod words;
 
 use std::future::Future;
 use std::io::{self, Write as _};
@@ -12,8 +18,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 
-use crate::cli::{ChannelCommand, Cli, Command, ConfigCommand, PluginCommand};
-use crate::config::Log;
+use crate::cli::{ChannelCommand, Cli, Command, ConfigCommand, EventCommand, PluginCommand};
+use crate::config::{Log, LogLevel};
 use crate::logging;
 
 /// Runs what the command line asks for.
@@ -23,12 +29,30 @@ use crate::logging;
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let global = cli.global;
     let log = || logging::start(global.log(Log::default()));
+    // A damaged journal is told; what a command does is not.
+    let quiet = || logging::start(global.log(Log { level: LogLevel::Warn, ..Log::default() }));
     match cli.command {
         Command::Run(args) => crate::run::run(&args, global),
         Command::Dev(args) => crate::dev::run(&args, global),
         Command::Simulate(args) => {
             log()?;
             block_on(simulate::run(args))
+        }
+        Command::Status(args) => {
+            quiet()?;
+            block_on(status::run(args))
+        }
+        Command::Event(EventCommand::Replay(args)) => {
+            log()?;
+            block_on(replay::run(args))
+        }
+        Command::Event(command) => {
+            quiet()?;
+            block_on(event::run(command))
+        }
+        Command::DeadLetter(command) => {
+            quiet()?;
+            block_on(dead_letter::run(command))
         }
         Command::Channel(ChannelCommand::Doctor(args)) => {
             // The findings say it all; log lines are for who asks for them.
@@ -55,6 +79,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("start the async runtime")?.block_on(command)
+}
+
+/// Prints `value` as JSON.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<ExitCode> {
+    let text = serde_json::to_string_pretty(value).context("write the answer as JSON")?;
+    print(&format!("{text}\n"))
 }
 
 /// Writes to standard output. A reader that has seen enough (`belfry … | head`) is no error.

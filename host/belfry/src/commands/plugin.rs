@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use belfry_plugin_host::{About, Allocator, Handler, Host, HostConfig, PluginSpec};
 
+use super::words::size;
+
 pub(super) async fn check(file: &Path) -> anyhow::Result<ExitCode> {
     // Nothing is cached: what is checked is mostly checked once, and the time to compile is of interest.
     let host = Host::new(HostConfig { allocator: Allocator::OnDemand, ..HostConfig::default() })
@@ -46,25 +48,5 @@ fn handler_name(handler: Handler) -> &'static str {
     match handler {
         Handler::Message => "messages (message-handler)",
         _ => "something newer than this command",
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_readable() {
-        assert_eq!(size(1023), "1023 B");
-        assert_eq!(size(50 * 1024 + 512), "50.5 KiB");
-        assert_eq!(size(3 << 20), "3.0 MiB");
     }
 }

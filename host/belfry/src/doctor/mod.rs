@@ -21,6 +21,8 @@ use std::time::Duration;
 use belfry_dingtalk::{Transport, TransportConfig};
 
 use crate::config::{self, ConfigError, Loaded};
+pub(crate) use plugins::names as plugin_names;
+
 use finding::{Check, Finding, Report};
 
 /// For each step that waits for somebody else.

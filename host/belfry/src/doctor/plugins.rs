@@ -56,7 +56,7 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
 }
 
 /// The names of all plugins there are, whether or not they can be loaded.
-pub(super) fn names(config: &Config) -> Vec<String> {
+pub(crate) fn names(config: &Config) -> Vec<String> {
     specs(config, &mut Vec::new()).into_iter().map(|spec| spec.name).collect()
 }
 
