@@ -10,6 +10,9 @@ use anyhow::{Context, Result, bail};
 use belfry_simulator::{Simulator, SimulatorConfig};
 use tokio::process::{Child, Command};
 
+/// A `[journal]` table that keeps nothing on the disk.
+pub const IN_MEMORY: &str = "engine = \"memory\"";
+
 /// The app that every bot is.
 const CLIENT_ID: &str = "dingbench";
 
@@ -20,7 +23,7 @@ pub struct Bot {
 }
 
 enum Kind {
-    Belfry,
+    Belfry { journal: &'static str },
     Bare { multi_thread: bool },
     Python { python: PathBuf },
     Node { node: PathBuf },
@@ -36,9 +39,14 @@ pub struct RunningBot {
 }
 
 impl Bot {
-    /// Belfry with its echo plugin.
+    /// Belfry with its echo plugin, and its journal on the disk as it is by default.
     pub fn belfry() -> Self {
-        Self { name: "belfry".to_owned(), kind: Kind::Belfry }
+        Self::belfry_with("belfry", "")
+    }
+
+    /// Belfry with these lines in its `[journal]` table.
+    pub fn belfry_with(name: &str, journal: &'static str) -> Self {
+        Self { name: name.to_owned(), kind: Kind::Belfry { journal } }
     }
 
     /// All that can be run here.
@@ -47,6 +55,7 @@ impl Bot {
             |name: &str, multi_thread| Self { name: name.to_owned(), kind: Kind::Bare { multi_thread } };
         let mut bots =
             vec![Self::belfry(), bare("bare-current-thread", false), bare("bare-multi-thread", true)];
+        bots.insert(1, Self::belfry_with("belfry-in-memory", IN_MEMORY));
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
         match variable("BELFRY_PEER_PYTHON") {
             Some(python) => bots.push(Self { name: "python".to_owned(), kind: Kind::Python { python } }),
@@ -69,8 +78,8 @@ impl Bot {
     pub async fn start(&self, plugin: &Path, cores: Option<&str>) -> Result<RunningBot> {
         let simulator = Simulator::start(SimulatorConfig::default()).await?;
         let folder = tempfile::tempdir()?;
-        if matches!(self.kind, Kind::Belfry) {
-            prepare_belfry(folder.path(), simulator.base_url())?;
+        if let Kind::Belfry { journal } = self.kind {
+            prepare_belfry(folder.path(), simulator.base_url(), journal)?;
             std::fs::copy(plugin, folder.path().join("plugins/echo.wasm")).context("copy the plugin")?;
         }
         let child = self.spawn(folder.path(), simulator.base_url(), cores)?;
@@ -83,7 +92,7 @@ impl Bot {
     fn spawn(&self, folder: &Path, gateway: &str, cores: Option<&str>) -> Result<Child> {
         let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("host/simulator/tests/peers");
         let (program, arguments): (PathBuf, Vec<String>) = match &self.kind {
-            Kind::Belfry => belfry_command(folder),
+            Kind::Belfry { .. } => belfry_command(folder),
             Kind::Bare { multi_thread } => {
                 let mut arguments = vec!["--be-bare".to_owned(), gateway.to_owned()];
                 arguments.extend(multi_thread.then(|| "--multi-thread".to_owned()));
@@ -109,6 +118,17 @@ impl Bot {
 }
 
 impl RunningBot {
+    /// Kills it without a warning.
+    pub async fn kill(&mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Starts it again in the same folder.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.child = Bot::belfry().spawn(self.folder.path(), self.simulator.base_url(), None)?;
+        Ok(())
+    }
+
     /// The process.
     pub fn pid(&self) -> Result<u32> {
         self.child.id().context("the bot has ended")
@@ -126,11 +146,12 @@ impl RunningBot {
 }
 
 /// The folder of a Belfry that is to connect to `gateway`.
-pub fn prepare_belfry(folder: &Path, gateway: &str) -> Result<()> {
+pub fn prepare_belfry(folder: &Path, gateway: &str, journal: &str) -> Result<()> {
     std::fs::create_dir_all(folder.join("plugins"))?;
     let config = format!(
         "[channels_config.dingtalk]\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"simulated\"\n\
-         allowed_users = [\"*\"]\napi_base = \"{gateway}\"\nproxy = \"none\"\n\n[host]\ncache_dir = \"cache\"\n"
+         allowed_users = [\"*\"]\napi_base = \"{gateway}\"\nproxy = \"none\"\n\n[host]\ncache_dir = \"cache\"\n\n\
+         [journal]\n{journal}\n\n[pipeline]\nreplies_per_minute = 0\npending = 200_000\npending_bytes = \"1GiB\"\n"
     );
     std::fs::write(folder.join("belfry.toml"), config).context("write the config")
 }

@@ -27,7 +27,7 @@ struct Cli {
     /// What to measure, may be given several times [default: everything]
     #[arg(long, value_enum)]
     scenario: Vec<Scenario>,
-    /// Which bots: belfry, bare-current-thread, bare-multi-thread, python, node [default: all that can be run]
+    /// Which bots: belfry, belfry-in-memory, bare-current-thread, bare-multi-thread, python, node [default: all that can be run]
     #[arg(long)]
     bot: Vec<String>,
     /// A bot of your own: NAME=COMMAND, started by `sh -c` with the gateway's address in $BELFRY_SIMULATOR
@@ -58,6 +58,10 @@ struct Cli {
 enum Scenario {
     /// An echo at a steady rate: CPU per message, latency, memory
     Steady,
+    /// The same echo with several commit windows of the journal
+    Windows,
+    /// A start with 1 000, 10 000 and 100 000 messages left behind
+    Backlog,
     /// 20 000 messages at 4 000/s: every one answered exactly once
     Burst,
     /// A guest that computes 5 ms per message, on one core and on two
@@ -82,6 +86,8 @@ fn main() -> Result<()> {
         for scenario in scenarios {
             match scenario {
                 Scenario::Steady => scenarios::steady(&bots, cli.rate, cli.seconds, cli.runs).await?,
+                Scenario::Windows => scenarios::windows(cli.rate, cli.seconds, cli.runs).await?,
+                Scenario::Backlog => scenarios::backlog().await?,
                 Scenario::Burst => scenarios::burst(&bots).await?,
                 Scenario::Cores => scenarios::cores().await?,
                 Scenario::Reload => scenarios::reload().await?,

@@ -19,10 +19,18 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
 
 /// The most memory that process `pid` has had resident, in bytes.
 pub fn peak_memory(pid: u32) -> Result<u64> {
+    memory_at(pid, "VmHWM:")
+}
+
+/// The memory that process `pid` has resident now, in bytes.
+pub fn memory(pid: u32) -> Result<u64> {
+    memory_at(pid, "VmRSS:")
+}
+
+fn memory_at(pid: u32, field: &str) -> Result<u64> {
     let status =
         std::fs::read_to_string(format!("/proc/{pid}/status")).context("the bot's process has ended")?;
-    let line =
-        status.lines().find(|line| line.starts_with("VmHWM:")).context("the system tells no peak memory")?;
+    let line = status.lines().find(|line| line.starts_with(field)).context("the system tells no memory")?;
     let kib: u64 = line.split_whitespace().nth(1).unwrap_or_default().parse()?;
     Ok(kib * 1024)
 }

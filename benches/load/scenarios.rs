@@ -1,18 +1,19 @@
 //! What is measured.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use belfry_plugin_host::toolchain::{self, Progress};
-use belfry_simulator::{Happening, Simulator, SimulatorConfig};
+use belfry_simulator::{Happening, Person, Say, Simulator, SimulatorConfig, conversation_id};
 
 use crate::{
-    bots::{Bot, RunningBot, belfry_command, prepare_belfry},
+    bots::{Bot, IN_MEMORY, RunningBot, belfry_command, prepare_belfry},
     load::{Load, Outcome},
-    process::{cpu_time, peak_memory},
+    process::{cpu_time, memory, peak_memory},
 };
 
 /// What the bench guest's component holds where the mark is.
@@ -46,6 +47,77 @@ pub async fn steady(bots: &[Bot], rate: u32, seconds: u32, runs: u32) -> Result<
             load.count,
             run.outcome.repeated,
         );
+    }
+    println!();
+    Ok(())
+}
+
+/// What a wider commit window saves and costs.
+pub async fn windows(rate: u32, seconds: u32, runs: u32) -> Result<()> {
+    println!("# Commit windows of the journal\n");
+    let bots = [
+        Bot::belfry_with("belfry-in-memory", IN_MEMORY),
+        Bot::belfry_with("window 0 ms", "commit_window = \"0ms\""),
+        Bot::belfry_with("window 1 ms", "commit_window = \"1ms\""),
+        Bot::belfry_with("window 2 ms", "commit_window = \"2ms\""),
+        Bot::belfry_with("window 5 ms", "commit_window = \"5ms\""),
+        Bot::belfry_with("window 10 ms", "commit_window = \"10ms\""),
+    ];
+    steady(&bots, rate, seconds, runs).await
+}
+
+/// From a start to connected, and to everything answered, with messages that an earlier process left behind.
+pub async fn backlog() -> Result<()> {
+    println!("## A start with messages left behind, in 1 000 conversations\n");
+    println!("| left behind | connected after | memory then | all answered after | peak memory | CPU per message | repeated |");
+    println!("|---|---|---|---|---|---|---|");
+    let echo = component("plugins/echo").await?;
+    let slow = component("host/plugin/tests/guests/naughty").await?;
+    for count in [1_000, 10_000, 100_000] {
+        let mut running = Bot::belfry().start(&slow, None).await?;
+        for number in 0..count {
+            let conversation = conversation_id(&format!("left{}", number % 1_000));
+            running.simulator.say(Say::private(conversation, Person::default(), format!("sleep 29000 #{number}")));
+            if number % 500 == 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        let until = Instant::now() + Duration::from_secs(60);
+        while running.simulator.stats().acked < count && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let acked = running.simulator.stats().acked;
+        ensure!(acked >= count, "only {acked} of {count} were taken");
+        running.kill().await?;
+        std::fs::copy(&echo, running.folder.path().join("plugins/echo.wasm"))?;
+        let since = running.simulator.now();
+        let mut watch = running.simulator.watch(since);
+        let started = Instant::now();
+        running.start_again()?;
+        let (mut connected, mut then) = (None, 0);
+        let (mut answers, mut repeated) = (HashSet::new(), 0);
+        while answers.len() < count as usize {
+            let record = tokio::time::timeout(Duration::from_secs(60), watch.next()).await;
+            match &record.context("an answer")?.context("a record")?.what {
+                Happening::Opened { .. } => {
+                    connected = Some(started.elapsed());
+                    then = memory(running.pid()?)?;
+                }
+                Happening::Replied(reply) => repeated += u64::from(!answers.insert(reply.text())),
+                _ => {}
+            }
+        }
+        let took = started.elapsed();
+        let pid = running.pid()?;
+        println!(
+            "| {count} | {:.0} ms | {:.0} MB | {:.1} s | {:.0} MB | {:.0} µs | {repeated} |",
+            connected.map_or(f64::NAN, millis),
+            then as f64 / 1e6,
+            took.as_secs_f64(),
+            peak_memory(pid)? as f64 / 1e6,
+            cpu_time(pid)?.as_secs_f64() * 1e6 / count as f64,
+        );
+        running.stop().await?;
     }
     println!();
     Ok(())
@@ -185,7 +257,7 @@ pub async fn start() -> Result<()> {
     let bytes = std::fs::read(&plugin)?;
     let simulator = Simulator::start(SimulatorConfig::default()).await?;
     let folder = tempfile::tempdir()?;
-    prepare_belfry(folder.path(), simulator.base_url())?;
+    prepare_belfry(folder.path(), simulator.base_url(), "")?;
     for number in 0..20_u8 {
         // A custom section with the number makes each file a component of its own.
         let mut distinct = bytes.clone();
