@@ -26,14 +26,18 @@
 //! **Callbacks that carry a result** ([`Topic::is_synchronous`]) are answered with [`AckHandle::respond`], cards within 2 s.
 //!
 //! **Replies** go to the [`SessionWebhook`] of the message they answer, through a [`WebhookClient`]. DingTalk answers 200
-//! to refusals too; [`SendError::advice`] says whether to try again, to wait, or to let it be. Nothing is retried here.
+//! to refusals too; [`SendError::advice`] says whether to try again, to wait, or to let it be, and
+//! [`SendError::outcome_unknown`] whether it may have arrived all the same. Nothing is retried here.
 //!
 //! **After a session webhook's end** (about 90 minutes after the message) only the OpenAPI reaches the conversation:
 //! [`OpenApi`] sends to people and to groups, with an access token that it holds itself. Its calls are a monthly quota, and
-//! it mentions nobody.
+//! it mentions nobody. [`OutMessage::from_body`] reads back a body that was rendered for a webhook.
+//!
+//! **Limits.** [`OpenApi`] keeps DingTalk's 20 calls a second by itself. Replies are for the caller to keep within 20 a minute
+//! for each conversation, with a [`RateLimiter`] of [`RateLimit::REPLIES`].
 //!
 //! **Secrets.** ClientSecret, access token, ticket and session webhook appear in no `Debug`, error or log line. The payload of a bot
-//! message contains the webhook: use [`redacted_raw`] before handing it on.
+//! message contains the webhook: [`BotMessage::parse_and_redact`] reads it and gives the payload without it.
 //!
 //! **Bad input** ends nothing: what is no frame is counted ([`StreamStats`]), logged a few times and otherwise ignored, a
 //! message over the size limit is skipped, and payload fields of the wrong type count as missing.

@@ -21,7 +21,7 @@ const MAX_ADDRESS: usize = 8 * 1024;
 pub struct SessionWebhook {
     url: String,
     /// When it stops working, in ms since 1970; 90 min after the message in all observations. DingTalk's answer
-    /// ([`Advice::Expired`]) is what decides.
+    /// ([`Advice::Expired`](crate::Advice::Expired)) is what decides.
     pub expires_at: Option<u64>,
 }
 
