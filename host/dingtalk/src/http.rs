@@ -107,8 +107,9 @@ async fn exchange(
     }
     let mut response = request.send().await.map_err(|error| error_chain(&error.without_url()))?;
     let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers(), SystemTime::now());
     let date = response.headers().get(DATE).and_then(parse_date);
+    // A date to wait for is one of the server's clock; ours may be set wrongly.
+    let retry_after = retry_after(response.headers(), date.unwrap_or_else(SystemTime::now));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| error_chain(&error.without_url()))? {
         let room = MAX_BODY - body.len();

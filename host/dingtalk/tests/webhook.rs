@@ -75,6 +75,13 @@ async fn the_errcode_decides_as_number_or_string() {
     let error =
         replies.answered((429, vec![("Retry-After", "7".to_owned())], String::new())).await.unwrap_err();
     assert_eq!((error.advice, error.status), (Advice::Wait(Duration::from_secs(7)), Some(429)));
+    // A date counts by the server's own clock.
+    let dates = vec![
+        ("Date", "Sun, 09 Sep 2001 01:46:40 GMT".to_owned()),
+        ("Retry-After", "Sun, 09 Sep 2001 01:46:45 GMT".to_owned()),
+    ];
+    let error = replies.answered((503, dates, String::new())).await.unwrap_err();
+    assert_eq!(error.advice, Advice::Wait(Duration::from_secs(5)));
     let error = replies.answered(answer(200, "<html>portal</html>")).await.unwrap_err();
     assert_eq!(error.advice, Advice::Retry);
     // An answer without end is not read to its end.
