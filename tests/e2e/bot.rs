@@ -185,13 +185,17 @@ impl Bot {
     /// Kills it without a warning and starts it again in the same folder.
     pub async fn kill_and_restart(&mut self) {
         self.child.kill().await.unwrap();
+        self.restart();
+    }
+
+    /// Starts it again in the same folder after its end.
+    pub fn restart(&mut self) {
         self.child = run(self.folder.path());
     }
 
     /// Sends SIGTERM and waits for the end.
     pub async fn terminate(&mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().unwrap().to_string();
-        std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        self.signal("TERM");
         tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap()
     }
 }

@@ -9,8 +9,10 @@
 
 mod bot;
 mod commands;
+mod deliveries;
 mod dev;
 mod durable;
+mod journal;
 mod lifecycle;
 mod messages;
 mod path;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use belfry_simulator::{Cut, Fault, Person, Place, Say, SimulatorConfig, Via, conversation_id};
+use belfry_simulator::{Cut, Fault, Place, SimulatorConfig};
 
 use crate::bot::{Setup, private, wait_for};
 
@@ -79,26 +79,6 @@ async fn webhook_faults_are_retried_or_given_up() {
     bot.simulator.say(private("unsafe"));
     bot.logged(&["a reply did not arrive", "430104"]).await;
     bot.ask(private("next"), "next").await;
-}
-
-#[tokio::test]
-async fn after_the_webhook_the_open_api_answers() {
-    let bot = Setup::echo().await.start().await;
-    // DingTalk says so, whatever the message said of its webhook.
-    bot.simulator.add_fault(Fault::session_gone().times(2)).unwrap();
-    let reply = bot.ask(private("expired"), "expired").await;
-    assert_eq!((reply.via, reply.msgtype()), (Via::People, "sampleText"));
-    let group = Say::group(conversation_id("group"), Person::default(), "expired for all");
-    let reply = bot.ask(group, "expired for all").await;
-    assert_eq!(reply.via, Via::Group);
-    // A token that ends early is fetched anew.
-    bot.simulator.expire_tokens(None);
-    bot.simulator.add_fault(Fault::session_gone().times(1)).unwrap();
-    assert_eq!(bot.ask(private("with a new token"), "with a new token").await.via, Via::People);
-    // Nobody outside the organisation can be reached that way.
-    bot.simulator.add_fault(Fault::session_gone().times(1)).unwrap();
-    bot.simulator.say(Say::private(conversation_id("eve"), Person::external("Eve"), "hello"));
-    bot.logged(&["a reply did not arrive", "without a staff id"]).await;
 }
 
 #[tokio::test]
