@@ -193,6 +193,12 @@ impl Bot {
         self.child = run(self.folder.path());
     }
 
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        std::process::Command::new("kill").arg(format!("-{name}")).arg(&pid).status().unwrap();
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub async fn terminate(&mut self) -> std::process::ExitStatus {
         self.signal("TERM");
