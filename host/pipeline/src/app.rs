@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use belfry_dingtalk::{
     AckHandle, BotMessage, OpenApi, Push, RateLimit, RateLimiter, SessionWebhook, Topic, WebhookClient,
-    WebhookPolicy, redacted_raw,
+    WebhookPolicy,
 };
 use belfry_journal::{
     Appended, DeadLetter, Journal, JournalError, NewEvent, Record, Route,
@@ -136,8 +136,8 @@ impl App {
             push.ack.error(404, "no handler");
             return None;
         }
-        let parsed = match BotMessage::parse(&push.data) {
-            Ok(parsed) => parsed,
+        let (parsed, raw) = match BotMessage::parse_and_redact(&push.data) {
+            Ok(read) => read,
             Err(problem) => {
                 self.counting.unreadable.add();
                 warn!(app = self.name, message_id = push.headers.message_id, %problem, "a message is left out");
@@ -182,7 +182,7 @@ impl App {
                 return None;
             }
         };
-        Some(self.prepare(push, parsed, answer))
+        Some(self.prepare(push, parsed, raw, answer))
     }
 
     /// The event for the journal, and the work that follows when it is there.
@@ -190,19 +190,21 @@ impl App {
         &self,
         push: Push,
         parsed: BotMessage,
+        raw: String,
         answer: Option<String>,
     ) -> (AckHandle, Received, NewEvent) {
-        let raw = redacted_raw(&push.data);
         let dedupe = dedupe_key(&self.client_id, parsed.msg_id.as_deref(), &push.headers.message_id);
         let id = parsed.msg_id.clone().unwrap_or_else(|| push.headers.message_id.clone());
         let private = Private::new(&self.client_id, &parsed);
         let conversation: Arc<str> = parsed.conversation.id.as_str().into();
+        let stored = message::to_event(&self.name, &id, &parsed, raw);
         let event = NewEvent {
             key: self.key(&conversation),
             dedupe: vec![dedupe],
-            payload: message::to_event(&self.name, &id, &parsed, &raw).to_json().into(),
+            payload: stored.to_json().into(),
             private: private.to_bytes(),
         };
+        let raw = stored.into_json_data().unwrap_or_default();
         let message = Arc::new(message::to_plugin(&self.name, &id, parsed, raw));
         let loaded = Loaded { message, private: Arc::new(private), answer, _room: None };
         (push.ack, Received { conversation, loaded }, event)

@@ -13,15 +13,16 @@ const MESSAGE_RECEIVED: &str = "dingtalk.message.received.v1";
 /// The source of an app's events, before its name.
 const SOURCE: &str = "/dingtalk/";
 
-/// The event of a message: what the journal keeps and rules see. `raw` is the payload without the session webhook.
-pub(crate) fn to_event(app: &str, id: &str, message: &BotMessage, raw: &str) -> CloudEvent {
+/// The event of a message: what the journal keeps and rules see. `raw` is the payload without the session webhook, known to
+/// be JSON.
+pub(crate) fn to_event(app: &str, id: &str, message: &BotMessage, raw: String) -> CloudEvent {
     let mut event = CloudEvent::new(id, format!("{SOURCE}{app}"), MESSAGE_RECEIVED);
     event.subject = Some(message.conversation.id.clone());
     event.time = message.created_at.and_then(time_of);
     event.datacontenttype = Some("application/json".to_owned());
     let key = AttributeValue::String(message.conversation.id.clone());
     event.extensions.insert("partitionkey".to_owned(), key);
-    event.data = Data::json(raw.to_owned()).ok();
+    event.data = Some(Data::parsed_json(raw));
     event
 }
 
