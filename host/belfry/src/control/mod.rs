@@ -15,6 +15,7 @@ pub use access::Access;
 pub(crate) use access::strange;
 pub(crate) use desk::now_ms;
 pub use desk::{Desk, HostSide};
+pub(crate) use socket::check_path;
 pub use socket::{ControlError, Server};
 
 #[cfg(test)]

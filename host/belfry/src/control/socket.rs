@@ -84,7 +84,7 @@ impl Server {
     /// # Errors
     /// When the path cannot be used. A host runs without a control socket as well.
     pub async fn start(path: &Path, desk: Arc<Desk>) -> Result<Self, ControlError> {
-        check_length(path)?;
+        check_path(path)?;
         clear(path).await?;
         let system = |cause| ControlError::System { path: path.to_owned(), cause };
         let listener = UnixListener::bind(path).map_err(system)?;
@@ -101,7 +101,8 @@ impl Drop for Server {
     }
 }
 
-fn check_length(path: &Path) -> Result<(), ControlError> {
+/// Whether a socket can have this path at all.
+pub(crate) fn check_path(path: &Path) -> Result<(), ControlError> {
     if path.as_os_str().len() > LONGEST_PATH {
         return Err(ControlError::TooLong { path: path.to_owned() });
     }
@@ -203,7 +204,7 @@ async fn read(stream: &mut UnixStream) -> io::Result<Result<Ask, String>> {
 /// # Errors
 /// When nobody listens there, or what comes is no answer. [`Answer::Refused`] is an answer.
 pub(super) async fn ask(path: &Path, ask: Ask) -> Result<Answer, ControlError> {
-    check_length(path)?;
+    check_path(path)?;
     let system = |cause| ControlError::System { path: path.to_owned(), cause };
     let mut stream = UnixStream::connect(path).await.map_err(system)?;
     let talk = async {

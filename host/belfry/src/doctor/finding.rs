@@ -38,6 +38,8 @@ pub enum Check {
     WebSocket,
     /// Who may talk to the bot.
     AllowList,
+    /// The journal, and where the host takes commands.
+    Journal,
     /// The plugin folder.
     PluginFolder,
     /// One plugin.
@@ -59,6 +61,7 @@ impl Check {
             Self::Clock => "clock",
             Self::WebSocket => "web-socket",
             Self::AllowList => "allow-list",
+            Self::Journal => "journal",
             Self::PluginFolder => "plugin-folder",
             Self::Plugin => "plugin",
         }

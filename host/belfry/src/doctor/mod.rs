@@ -4,10 +4,12 @@
 //! - `print`: the same for people
 //! - `network`: proxy, name look-up, TCP and TLS, once for each host
 //! - `app`: credentials, registration, clock, WebSocket and allow-list of each app
+//! - `journal`: the journal's folder, its lock and format, and the room on its disk
 //! - `plugins`: the plugin folder and every component in it
 
 mod app;
 pub mod finding;
+mod journal;
 mod network;
 mod plugins;
 mod print;
@@ -59,6 +61,7 @@ pub async fn examine(what: &Examination) -> Report {
             let of_app = app::examine(app, way, &loaded.config).await;
             findings.extend(of_app.into_iter().map(|finding| finding.of_app(name)));
         }
+        findings.extend(journal::examine(&loaded.config));
         findings.extend(plugins::examine(&loaded.config).await);
     }
     Report { findings }

@@ -45,6 +45,7 @@ enum Section {
     Config,
     Network,
     App(String),
+    Journal,
     Plugins,
 }
 
@@ -55,6 +56,7 @@ impl Section {
         }
         match finding.id {
             Check::Certificates | Check::Proxy | Check::Dns | Check::Connection => Self::Network,
+            Check::Journal => Self::Journal,
             Check::PluginFolder | Check::Plugin => Self::Plugins,
             _ => Self::Config,
         }
@@ -67,6 +69,7 @@ impl fmt::Display for Section {
             Self::Config => f.write_str("config"),
             Self::Network => f.write_str("network"),
             Self::App(name) => write!(f, "app {name}"),
+            Self::Journal => f.write_str("journal"),
             Self::Plugins => f.write_str("plugins"),
         }
     }

@@ -24,7 +24,7 @@ impl Patient {
         let proxy = if rest.contains("proxy") { "" } else { "proxy = \"none\"\n" };
         let text = format!(
             "[channels_config.dingtalk]\napi_base = \"{base}\"\noapi_base = \"{base}\"\n{proxy}{rest}\n\
-             [host]\ncache_dir = \"cache\"\n"
+             [host]\ncache_dir = \"cache\"\n[journal]\nkeep_size = \"1MiB\"\n"
         );
         std::fs::write(folder.path().join("belfry.toml"), text).unwrap();
         Self { folder }
