@@ -1,4 +1,4 @@
-//! What contributors run: `cargo xtask test`, `cargo xtask lint`, `cargo xtask bench`, `cargo xtask schemas`.
+//! What contributors run: `cargo xtask test`, `lint`, `soak`, `bench`, `schemas`.
 
 mod command;
 mod peers;
@@ -28,6 +28,16 @@ enum Task {
     },
     /// Check the formatting, run clippy with warnings as errors, and cargo-deny where it is installed.
     Lint,
+    /// Run the faults of `tests/faults` mixed, for minutes in place of seconds: kills, cut connections, failing webhooks and
+    /// plugins, reloads. Ends with what was proved, or with what went wrong and the seed.
+    Soak {
+        /// How long messages are said.
+        #[arg(long, default_value_t = 10.0)]
+        minutes: f64,
+        /// Makes the choices of an earlier run again.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Measure, in release builds: a fresh instance, then Belfry beside a bare loop and the official SDKs.
     Bench {
         /// Passed on to the load benchmark; `cargo xtask bench -- --help` lists what there is.
@@ -42,6 +52,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test { require_all, filter } => tasks::test(require_all, filter.as_deref()),
         Task::Lint => tasks::lint(),
+        Task::Soak { minutes, seed } => tasks::soak(minutes, seed),
         Task::Bench { arguments } => tasks::bench(&arguments),
         Task::Schemas => tasks::schemas(),
     };

@@ -62,6 +62,17 @@ pub fn lint() -> Result<()> {
     Ok(())
 }
 
+pub fn soak(minutes: f64, seed: Option<u64>) -> Result<()> {
+    ensure_guest_target()?;
+    let mut soak = cargo(&["test", "--package", "belfry", "--test", "faults"]);
+    soak.args(["--", "--ignored", "--exact", "soak::soak", "--nocapture"]);
+    soak.env("BELFRY_SOAK_MINUTES", minutes.to_string());
+    if let Some(seed) = seed {
+        soak.env("BELFRY_FAULT_SEED", seed.to_string());
+    }
+    run(soak)
+}
+
 pub fn bench(arguments: &[String]) -> Result<()> {
     ensure_guest_target()?;
     let peers = Peers::set_up();

@@ -42,6 +42,15 @@ impl Guest for Naughty {
             "attempt" => answer(message.attempt.to_string()),
             "pass" => Ok(Outcome::Pass),
             "silence" => Ok(Outcome::Reply(Vec::new())),
+            "tried" => answer(format!("{argument} at try {}", message.attempt)),
+            "until" => {
+                // Works from the try of that number on.
+                let (number, answer_with) = argument.split_once(' ').unwrap_or((argument, ""));
+                match number.parse::<u32>() {
+                    Ok(number) if message.attempt < number => Err(Failure::Temporary("not yet".to_owned())),
+                    _ => answer(answer_with),
+                }
+            }
             "temporary" => Err(Failure::Temporary(argument.to_owned())),
             "permanent" => Err(Failure::Permanent(argument.to_owned())),
             "hostile" => Err(Failure::Permanent(format!("\u{1b}[2Jgone\u{7}\n{}", "x".repeat(100_000)))),
@@ -50,7 +59,8 @@ impl Guest for Naughty {
                 black_box(());
             },
             "work" => {
-                let work = (0..number as u64).fold(1u64, |sum, i| black_box(sum.wrapping_mul(31).wrapping_add(i)));
+                let work =
+                    (0..number as u64).fold(1u64, |sum, i| black_box(sum.wrapping_mul(31).wrapping_add(i)));
                 black_box(work);
                 answer("worked")
             }
@@ -125,7 +135,9 @@ impl Guest for Naughty {
             "resolve" => answer(refused((argument, 80).to_socket_addrs())),
             "read" => answer(refused(std::fs::read(argument))),
             "write" => answer(refused(std::fs::write(argument, "x"))),
-            "environment" => answer(format!("{:?} {:?}", std::env::vars().collect::<Vec<_>>(), std::env::args())),
+            "environment" => {
+                answer(format!("{:?} {:?}", std::env::vars().collect::<Vec<_>>(), std::env::args()))
+            }
             _ => Err(Failure::Permanent(format!("unknown verb {verb}"))),
         }
     }
