@@ -88,7 +88,7 @@ pub use frame::FrameHeaders;
 pub use limit::{RateLimit, RateLimiter};
 pub use message::{
     AtUser, BotMessage, Conversation, ConversationKind, MessageContent, PayloadError, QuotaError, Quoted,
-    RichPart, Sender, redacted_raw,
+    RichPart, Sender,
 };
 pub use openapi::{MAX_PARAM_BYTES, MAX_PEOPLE, OpenApi, OpenApiError, OpenMessage, SentToPeople};
 pub use outgoing::{ActionCard, At, Buttons, CardButton, FeedLink, MAX_BODY_BYTES, OutMessage};

@@ -6,7 +6,8 @@ mod content;
 mod parse;
 mod redact;
 
-pub use redact::redacted_raw;
+#[cfg(test)]
+use redact::redacted_raw;
 
 /// A message that somebody sent to the robot.
 #[derive(Debug, Clone)]

@@ -93,8 +93,8 @@ impl BotMessage {
     }
 
     /// As [`parse`](Self::parse), with the payload as JSON text without `sessionWebhook`, which is a secret: fit for plugins and
-    /// the journal. The text is what [`redacted_raw`](crate::redacted_raw) gives, but for white space, and that halves of surrogate pairs, which
-    /// strict readers refuse, are replaced by U+FFFD. It costs little more than reading alone.
+    /// the journal. The rest is kept as sent, but that halves of surrogate pairs, which strict readers refuse, are replaced by
+    /// U+FFFD. It costs little more than reading alone.
     ///
     /// # Errors
     ///

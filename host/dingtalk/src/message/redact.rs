@@ -43,10 +43,8 @@ pub(super) fn without_webhook(data: &str, webhook: Option<&RawValue>) -> Option<
     Some([before, after].concat())
 }
 
-/// `data` of a bot message without `sessionWebhook`, which is a secret: fit for plugins and the journal.
-///
-/// Everything else is kept as sent. `{}` if `data` is not a JSON object.
-pub fn redacted_raw(data: &str) -> String {
+/// `data` written anew without the member, wherever it stands. `{}` if `data` is not a JSON object.
+pub(super) fn redacted_raw(data: &str) -> String {
     let Ok(mut members) = json::from_object::<Members<'_>>(data) else { return "{}".to_owned() };
     members.0.retain(|(key, _)| key != SECRET);
     // No known payload nests it, but a forwarded or quoted message might one day.
