@@ -170,6 +170,33 @@ async fn a_terminal_takes_lines_at_once_and_is_given_back() {
     }
 }
 
+/// A closed terminal is an end like any other: nothing stays behind.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_closed_terminal_leaves_no_folder_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut chat = belfry()
+        .args(["dev", concat!(env!("CARGO_MANIFEST_DIR"), "/plugins/echo")])
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut notes = BufReader::new(chat.stderr.take().unwrap()).lines();
+    noted(&mut notes, "chat with the bot").await;
+    let left = || {
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("belfry-dev-")).count()
+    };
+    assert_eq!(left(), 1);
+    let pid = chat.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    // Its end of standard error is read to the end, so that it cannot wait for a reader.
+    while let Ok(Some(_)) = notes.next_line().await {}
+    tokio::time::timeout(PATIENCE, chat.wait()).await.unwrap().unwrap();
+    assert_eq!(left(), 0);
+}
+
 async fn noted(notes: &mut tokio::io::Lines<BufReader<tokio::process::ChildStderr>>, part: &str) {
     let mut seen = String::new();
     let found = tokio::time::timeout(PATIENCE * 2, async {

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use belfry_simulator::{Fault, Happening, Place};
 
-use crate::bot::{Setup, belfry, naughty, private, wait_for};
+use crate::bot::{Setup, belfry, echo, naughty, private, wait_for};
 
 #[tokio::test]
 async fn sigterm_finishes_what_runs_and_closes_the_socket() {
@@ -19,6 +19,29 @@ async fn sigterm_finishes_what_runs_and_closes_the_socket() {
         matches!(what, Happening::Closed { by: belfry_simulator::ClosedBy::Client, .. }).then_some(())
     };
     bot.simulator.wait_for(since, crate::bot::PATIENCE, closed_by_client).await.unwrap();
+}
+
+/// Who is in a hurry sends it twice. What was acknowledged and not answered is answered by the next process.
+#[tokio::test]
+async fn a_second_sigterm_ends_at_once_and_loses_nothing() {
+    let tables = "[pipeline]\nshutdown_grace = \"1h\"\n";
+    let mut bot = Setup::with(&[("naughty.wasm", naughty().await)]).tables(tables).start().await;
+    let since = bot.simulator.now();
+    bot.simulator.say(private("sleep 20000"));
+    bot.simulator.say(private("say the next"));
+    wait_for("two acks", || (bot.simulator.stats().acked == 2).then_some(())).await.unwrap();
+    bot.signal("TERM");
+    bot.logged(&["stopping: no more messages are taken"]).await;
+    let status = bot.terminate().await;
+    assert_eq!(status.code(), Some(1), "{}", bot.log());
+    assert_eq!(bot.replies(since, ""), 0);
+    // The message that sleeps would do so again.
+    std::fs::remove_file(bot.plugin_file("naughty.wasm")).unwrap();
+    std::fs::copy(echo().await, bot.plugin_file("echo.wasm")).unwrap();
+    bot.restart();
+    for text in ["sleep 20000", "say the next"] {
+        wait_for(text, || (bot.replies(since, text) == 1).then_some(())).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@
 //! - [`doctor`]: `belfry channel doctor`
 //! - [`logging`]: log lines for people and for machines
 //! - [`run`]: `belfry run`
-//! - `signals`: Ctrl-C and SIGTERM
+//! - `signals`: Ctrl-C, SIGTERM and the terminal being closed
 //! - [`wiring`]: from the config to a running host
 
 pub mod cli;
