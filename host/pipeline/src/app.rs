@@ -1,14 +1,18 @@
 //! One app, and the first half of a message's path: from the push to the acknowledgement.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use belfry_dingtalk::{
     AckHandle, BotMessage, OpenApi, Push, RateLimit, RateLimiter, SessionWebhook, Topic, WebhookClient,
     WebhookPolicy,
 };
-use belfry_journal::{
-    Appended, DeadLetter, Journal, JournalError, NewEvent, Record, Route,
-};
+use belfry_journal::{Appended, DeadLetter, Journal, JournalError, NewEvent, Record, Route};
 use belfry_plugin_host::Plugins;
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -54,6 +58,7 @@ pub(crate) struct App {
     memory: Arc<Semaphore>,
     pub(crate) counting: Counting,
     pub(crate) usage: Arc<Usage>,
+    calls_booked: AtomicU64,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) limits: PipelineLimits,
     /// What a person is told whose message could not be handled.
@@ -99,6 +104,7 @@ impl App {
             memory: Arc::new(Semaphore::new(limits.memory.min(Semaphore::MAX_PERMITS))),
             counting: Counting::default(),
             usage,
+            calls_booked: AtomicU64::new(0),
             journal,
             limits,
             failure_reply: config.failure_reply.clone(),
@@ -131,7 +137,7 @@ impl App {
 
     /// Reads a push and decides whether it goes on. What does not is acknowledged here, so that it never comes again.
     fn receive(&self, push: Push) -> Option<(AckHandle, Received, NewEvent)> {
-        self.usage.add(Kind::StreamPushes);
+        self.usage.add(Kind::StreamPushes, 1);
         if push.topic != Topic::BotMessage {
             push.ack.error(404, "no handler");
             return None;
@@ -293,6 +299,13 @@ impl App {
         Some(SessionWebhook::new(address, Some(route.expires_at_ms)))
     }
 
+    /// Books the calls of the OpenAPI that have left since the last time.
+    pub(crate) fn count_calls(&self) {
+        let calls = self.open_api.calls();
+        let before = self.calls_booked.fetch_max(calls, Ordering::Relaxed);
+        self.usage.add(Kind::ApiCalls, calls.saturating_sub(before));
+    }
+
     /// Puts a message behind the others of its conversation.
     pub(crate) fn handle_later(&self, work: Work) {
         self.handling.push(work.conversation.clone(), work);
@@ -328,7 +341,10 @@ impl App {
     pub(crate) fn give_up_stored(&self, letter: DeadLetter) {
         self.counting.failed.add();
         let (event, delivery, reason) = (letter.event.0, letter.delivery, &letter.reason);
-        error!(app = self.name, event, delivery, reason, "what the journal holds cannot be used, and is given up");
+        error!(
+            app = self.name,
+            event, delivery, reason, "what the journal holds cannot be used, and is given up"
+        );
         self.record(Record::Dead { letter, culprit: None, notice: None });
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tracing::{debug, error, info, warn};
 
-use crate::{app::App, message::now_ms, pauses::pauses, private::Private, quota::Kind};
+use crate::{app::App, message::now_ms, pauses::pauses, private::Private};
 
 /// A reply that is to arrive: its place in the lane of its conversation.
 pub(crate) struct Delivery {
@@ -108,7 +108,8 @@ impl Delivery {
             }
         };
         let age = Duration::from_millis(now_ms().saturating_sub(stored.created_at_ms));
-        let created = self.since.unwrap_or_else(|| Instant::now().checked_sub(age).unwrap_or_else(Instant::now));
+        let created =
+            self.since.unwrap_or_else(|| Instant::now().checked_sub(age).unwrap_or_else(Instant::now));
         Some(Box::new(Reply {
             body: stored.payload,
             private: Arc::new(Private::from_bytes(&stored.private)),
@@ -140,7 +141,11 @@ impl Delivery {
         };
         course.unknown = failure.outcome_unknown;
         if let (Advice::Expired, Some(webhook)) = (failure.advice, webhook) {
-            debug!(app = self.app.name, event = self.event.0, "the session webhook has expired before its time");
+            debug!(
+                app = self.app.name,
+                event = self.event.0,
+                "the session webhook has expired before its time"
+            );
             course.expired = Some(webhook.expose().to_owned());
             return Some(Duration::ZERO);
         }
@@ -183,7 +188,8 @@ impl Delivery {
         let private = &*reply.private;
         let person = match (&private.person, private.private_chat) {
             (None, true) => {
-                let text = "the session webhook has expired, and the OpenAPI cannot reach people without a staff id";
+                let text =
+                    "the session webhook has expired, and the OpenAPI cannot reach people without a staff id";
                 return Err(Failure::for_good(text.into()));
             }
             (person, _) => person.as_ref(),
@@ -198,24 +204,36 @@ impl Delivery {
             let Some(open) = OpenMessage::of(part) else { continue };
             if open.is_degraded() {
                 let (event, index, key) = (self.event.0, self.index, open.key());
-                info!(app = self.app.name, event, index, key, "a reply loses something: the OpenAPI has no such message");
+                info!(
+                    app = self.app.name,
+                    event, index, key, "a reply loses something: the OpenAPI has no such message"
+                );
             }
-            let _permit = self.app.sending.acquire().await;
-            self.app.usage.add(Kind::ApiCalls);
-            match person {
-                Some(person) => {
-                    let people = std::slice::from_ref(person);
-                    let sent = self.app.open_api.send_to_people(private.robot(), people, &open).await?;
-                    sent.reached(person)?;
-                }
+            // The client keeps DingTalk's limit on calls, so there are never many at a time.
+            let sent = match person {
+                Some(person) => self.send_to_person(private.robot(), person, &open).await,
                 None => {
-                    self.app.open_api.send_to_group(private.robot(), &self.conversation, &open).await?;
+                    let sent =
+                        self.app.open_api.send_to_group(private.robot(), &self.conversation, &open).await;
+                    sent.map(|_key| ())
                 }
-            }
+            };
+            self.app.count_calls();
+            sent?;
             course.parts += 1;
         }
         self.app.counting.through_open_api.add();
         Ok(())
+    }
+
+    async fn send_to_person(
+        &self,
+        robot: &str,
+        person: &str,
+        open: &OpenMessage,
+    ) -> Result<(), OpenApiError> {
+        let people = [person.to_owned()];
+        self.app.open_api.send_to_people(robot, &people, open).await?.reached(person)
     }
 
     /// Notes a try after the first, so that the count goes on after a crash.
@@ -241,12 +259,8 @@ impl Delivery {
         self.app.counting.undelivered.add();
         let (event, index) = (self.event.0, self.index);
         error!(app = self.app.name, event, index, attempts, reason, "a reply did not arrive");
-        let letter = DeadLetter {
-            event: self.event,
-            delivery: Some(self.index),
-            reason: reason.to_owned(),
-            attempts,
-        };
+        let letter =
+            DeadLetter { event: self.event, delivery: Some(self.index), reason: reason.to_owned(), attempts };
         self.app.record(Record::Dead { letter, culprit: None, notice: None });
     }
 }

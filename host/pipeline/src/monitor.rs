@@ -158,7 +158,10 @@ impl Connection {
             }
             ConnectionState::Waiting { error, until } => {
                 let detail = [&*error.to_string(), error.hint()].join("; ");
-                Self { retry_in_ms: Some(in_ms(*until)), ..new("waiting", detail.trim_end_matches("; ").to_owned()) }
+                Self {
+                    retry_in_ms: Some(in_ms(*until)),
+                    ..new("waiting", detail.trim_end_matches("; ").to_owned())
+                }
             }
             ConnectionState::Misconfigured { error, hint, until } => {
                 Self { retry_in_ms: Some(in_ms(*until)), ..new("misconfigured", format!("{error}; {hint}")) }

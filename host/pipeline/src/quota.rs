@@ -93,9 +93,9 @@ impl<T> Each<T> {
 }
 
 impl Usage {
-    /// One more.
-    pub(crate) fn add(&self, kind: Kind) {
-        self.counts.of(kind).fetch_add(1, Ordering::Relaxed);
+    /// So many more.
+    pub(crate) fn add(&self, kind: Kind, more: u64) {
+        self.counts.of(kind).fetch_add(more, Ordering::Relaxed);
     }
 
     /// How many there were this month.
@@ -244,14 +244,19 @@ mod tests {
     fn counts_go_on_after_a_restart_and_per_app() {
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::default());
         let (first, usages) = ledger(&journal);
-        usages[0].add(Kind::ApiCalls);
-        usages[0].add(Kind::ApiCalls);
-        usages[1].add(Kind::StreamPushes);
+        usages[0].add(Kind::ApiCalls, 1);
+        usages[0].add(Kind::ApiCalls, 1);
+        usages[1].add(Kind::StreamPushes, 1);
         first.settle();
         let (_, usages) = ledger(&journal);
         let get = |app: usize, kind| usages[app].get(kind);
         assert_eq!(
-            [get(0, Kind::ApiCalls), get(0, Kind::StreamPushes), get(1, Kind::ApiCalls), get(1, Kind::StreamPushes)],
+            [
+                get(0, Kind::ApiCalls),
+                get(0, Kind::StreamPushes),
+                get(1, Kind::ApiCalls),
+                get(1, Kind::StreamPushes)
+            ],
             [2, 0, 0, 1]
         );
     }
@@ -262,12 +267,12 @@ mod tests {
         let (ledger, usages) = ledger(&journal);
         let usage = &usages[0];
         let last = ledger.month();
-        usage.add(Kind::ApiCalls);
+        usage.add(Kind::ApiCalls, 1);
         ledger.settle_at(now_ms() + 32 * 24 * 60 * 60 * 1000);
         assert_eq!(usage.get(Kind::ApiCalls), 0);
         assert!(ledger.month() > last);
         // The clock is set back: still the new month.
-        usage.add(Kind::ApiCalls);
+        usage.add(Kind::ApiCalls, 1);
         ledger.settle();
         assert!(ledger.month() > last);
         assert_eq!(usage.get(Kind::ApiCalls), 1);

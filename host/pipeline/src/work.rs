@@ -1,9 +1,6 @@
 //! A message that is to be handled, with its tries.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use belfry_dingtalk::{BotMessage, OutMessage};
 use belfry_event::CloudEvent;
@@ -114,7 +111,12 @@ impl Work {
         match loaded {
             Ok(loaded) => Some(Box::new(loaded)),
             Err(reason) => {
-                self.app.give_up_stored(DeadLetter { event: self.position, delivery: None, reason, attempts });
+                self.app.give_up_stored(DeadLetter {
+                    event: self.position,
+                    delivery: None,
+                    reason,
+                    attempts,
+                });
                 None
             }
         }
