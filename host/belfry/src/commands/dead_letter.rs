@@ -180,3 +180,72 @@ fn report(changes: &[Change], deed: Deed, dry_run: bool, is_host: bool) -> Strin
     };
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::control::protocol::Words;
+
+    const NOW: u64 = 1_795_224_924_000;
+
+    fn letter(event: u64, delivery: Option<u32>, plugin: Option<&str>, reason: &str) -> DeadLetterHead {
+        DeadLetterHead {
+            id: Id { event, delivery },
+            at_ms: NOW - event * 1_000_000,
+            reason: reason.into(),
+            attempts: 3,
+            plugin: plugin.map(str::to_owned),
+            generation: plugin.map(|_| 7),
+        }
+    }
+
+    #[test]
+    fn what_an_operator_reads() {
+        let trap =
+            "plugin `a-plugin-with-a-name` stopped: unreachable\nlast words:\n\tpanicked at src/lib.rs:1";
+        let letters = [
+            letter(3, None, Some("a-plugin-with-a-name"), trap),
+            letter(17, Some(0), None, "send the reply: DingTalk refused it with errcode 310000: no keyword"),
+            letter(200, Some(belfry_journal::NOTICE), None, "the webhook has expired"),
+        ];
+        let list = table(&letters, NOW).to_text(Some(80));
+        assert!(list.lines().all(|line| unicode_width::UnicodeWidthStr::width(line) <= 80), "{list}");
+        let [first, ..] = letters;
+        let whole = DeadLetterWhole {
+            head: first,
+            message: Words {
+                id: "msgABC==".into(),
+                app: "sales".into(),
+                conversation: "cidABC==".into(),
+                sender: "Kim".into(),
+                staff_id: Some("kim1".into()),
+                kind: "text".into(),
+                text: "/todo buy milk".into(),
+            },
+            payload: RawValue::from_string(r#"{"specversion":"1.0"}"#.into()).unwrap(),
+            reply: None,
+        };
+        let change = |id: &str, note: &str| Change {
+            id: id.parse().unwrap(),
+            done: !note.contains("no such"),
+            note: note.to_owned(),
+        };
+        let changes = [
+            change("3", "the plugin `todo` is not there any more: the plugins there are now are asked"),
+            change("17.0", ""),
+            change("99", "there is no such dead letter"),
+        ];
+        let pages = [
+            list,
+            to_text(&whole, NOW),
+            report(&changes, Deed::Retry, false, true),
+            report(&changes, Deed::Retry, false, false),
+            report(&changes, Deed::Drop, true, true),
+        ];
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!("dead_letters", pages.join("\n---\n\n"));
+        });
+    }
+}

@@ -155,3 +155,79 @@ pub(super) fn write_json(text: &mut String, heading: &str, json: &str) {
     let pretty = value.and_then(|value| serde_json::to_string_pretty(&value).ok());
     let _ = write!(text, "\n{heading}\n\n{}", block(pretty.as_deref().unwrap_or(json)));
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::control::protocol::{DeadLetterHead, Reply, State};
+
+    const NOW: u64 = 1_795_224_924_000;
+
+    fn head(event: u64, sender: &str, kind: &str, text: &str) -> EventHead {
+        EventHead {
+            id: Id { event, delivery: None },
+            received_at_ms: NOW - event * 100_000,
+            state: State::Delivering,
+            pending_replies: 2,
+            dead_letters: 1,
+            message: Words {
+                id: "msgABC==".into(),
+                app: "default".into(),
+                conversation: "cidABCDEFGHIJKLMNOPQRSTUVWXYZ==".into(),
+                sender: sender.into(),
+                staff_id: None,
+                kind: kind.into(),
+                text: text.into(),
+            },
+        }
+    }
+
+    fn json(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn what_an_operator_reads() {
+        let heads = [
+            head(1, "王小明", "text", "今天的报表在哪里？今天的报表在哪里？今天的报表在哪里？"),
+            head(420, "Somebody With A Long Name", "picture", ""),
+            head(
+                12_345,
+                "\u{1b}[2J",
+                "text",
+                "two\nlines of text that are so long that they do not fit at all",
+            ),
+        ];
+        let list = table(&heads, NOW).to_text(Some(80));
+        assert!(list.lines().all(|line| unicode_width::UnicodeWidthStr::width(line) <= 80), "{list}");
+        let id = |delivery| Id { event: 12_345, delivery: Some(delivery) };
+        let letter = DeadLetterHead {
+            id: id(1),
+            at_ms: NOW - 5_000,
+            reason: "send the reply: DingTalk refused it with errcode 310000: no keyword".into(),
+            attempts: 1,
+            plugin: None,
+            generation: None,
+        };
+        let [.., head] = heads;
+        let event = Event {
+            head,
+            attempts: None,
+            replies: vec![Reply {
+                id: id(0),
+                attempts: 3,
+                created_at_ms: NOW - 65_000,
+                body: json(r#"{"msgtype":"text","text":{"content":"hi"}}"#),
+            }],
+            dead_letters: vec![letter],
+            payload: json(
+                r#"{"specversion":"1.0","id":"msgABC==","data":{"text":{"content":"two\nlines"}}}"#,
+            ),
+        };
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!("events", format!("{list}\n---\n\n{}", to_text(&event, NOW)));
+        });
+    }
+}

@@ -155,3 +155,77 @@ fn write_quotas(text: &mut String, quotas: &[Quota]) {
         let _ = writeln!(text, "  {name:<14} {used}{of}{mark}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use belfry_pipeline::{Connection, Counts, Used};
+
+    use super::*;
+    use crate::control::protocol::{Plugin, Problem};
+
+    const NOW: u64 = 1_795_224_924_000;
+
+    fn app(name: &str, state: &str, detail: &str, since_ms: Option<u64>) -> AppStatus {
+        AppStatus {
+            name: name.to_owned(),
+            client_id: format!("ding{name}"),
+            connection: Connection {
+                state: state.to_owned(),
+                detail: detail.to_owned(),
+                since_ms,
+                retry_in_ms: (state == "waiting").then_some(4_200),
+            },
+            last_frame_ms: since_ms.map(|_| NOW - 4_000),
+            counts: Counts { received: 120, handled: 118, delivered: 121, failed: 2, ..Counts::default() },
+            used: Used::default(),
+        }
+    }
+
+    fn status() -> Status {
+        let quota = |what: &str, used, budget| Quota { what: what.to_owned(), month: 202_611, used, budget };
+        Status {
+            host: Some(Host {
+                version: "0.1.0".into(),
+                pid: 4711,
+                started_at_ms: NOW - 11_000_000,
+                apps: vec![
+                    app("default", "open", "wss-open-connection.dingtalk.com:443", Some(NOW - 10_000_000)),
+                    app("sales", "waiting", "register with the gateway: no answer", None),
+                    app("hr", "misconfigured", "the app is refused (authFailed); check the secret", None),
+                ],
+                generation: 7,
+                plugins: vec![
+                    Plugin {
+                        name: "todo".into(),
+                        commands: vec!["/todo".into()],
+                        sha256: "75fd357c72330".into(),
+                    },
+                    Plugin { name: "echo".into(), commands: Vec::new(), sha256: "0123456789abcdef".into() },
+                ],
+                problems: vec![Problem {
+                    name: "broken".into(),
+                    reason: "a text file,\nno component".into(),
+                }],
+            }),
+            journal: Journal {
+                path: Some("/srv/bot/belfry.journal".into()),
+                pending_events: 12,
+                pending_replies: 1,
+                pending_bytes: 34_567,
+                dead_letters: 2,
+                trouble: Some("the disk is full: free space where /srv/bot/belfry.journal is".into()),
+            },
+            quotas: vec![quota("api_calls", 12, 5_000), quota("stream_pushes", 2_410, 3_000)],
+        }
+    }
+
+    #[test]
+    fn what_an_operator_reads() {
+        let running = to_text(&status(), NOW);
+        let quotas = vec![Quota { what: "api_calls".into(), month: 202_601, used: 3, budget: 0 }];
+        let stopped = to_text(&Status { host: None, quotas, ..status() }, NOW);
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!("status", format!("{running}\n---\n\n{stopped}"));
+        });
+    }
+}
