@@ -31,7 +31,7 @@ pub(super) async fn run(command: DeadLetterCommand) -> anyhow::Result<ExitCode> 
 }
 
 async fn list(args: DeadLetterListArgs) -> anyhow::Result<ExitCode> {
-    let access = Access::open(&config::load(&args.config.config)?.config).await?;
+    let access = Access::open(&config::load_without_secrets(&args.config.config)?.config).await?;
     let letters = all(&access, query(&args.filter)).await?;
     if args.json {
         return super::print_json(&letters);
@@ -79,7 +79,7 @@ async fn all(access: &Access, mut query: DeadLetterQuery) -> anyhow::Result<Vec<
 }
 
 async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
-    let access = Access::open(&config::load(&args.config.config)?.config).await?;
+    let access = Access::open(&config::load_without_secrets(&args.config.config)?.config).await?;
     let letter = match access.ask(Ask::DeadLetter(args.id)).await? {
         Answer::DeadLetter(Some(letter)) => letter,
         Answer::DeadLetter(None) => anyhow::bail!(
@@ -115,7 +115,7 @@ fn to_text(letter: &DeadLetterWhole, now_ms: u64) -> String {
 }
 
 async fn change(args: SelectionArgs, deed: Deed) -> anyhow::Result<ExitCode> {
-    let access = Access::open(&config::load(&args.config.config)?.config).await?;
+    let access = Access::open(&config::load_without_secrets(&args.config.config)?.config).await?;
     let letters = all(&access, query(&args.filter)).await?;
     let mut ids = args.ids;
     if ids.is_empty() {

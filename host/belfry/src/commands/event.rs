@@ -19,7 +19,7 @@ pub(super) async fn run(command: EventCommand) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(args: EventListArgs) -> anyhow::Result<ExitCode> {
-    let access = Access::open(&config::load(&args.config.config)?.config).await?;
+    let access = Access::open(&config::load_without_secrets(&args.config.config)?.config).await?;
     let most = usize::try_from(args.limit)?;
     let mut query = EventQuery {
         app: args.app,
@@ -74,7 +74,7 @@ pub(super) fn said(message: &Words) -> String {
 }
 
 async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
-    let access = Access::open(&config::load(&args.config.config)?.config).await?;
+    let access = Access::open(&config::load_without_secrets(&args.config.config)?.config).await?;
     let event = find(&access, args.id).await?;
     if args.json { super::print_json(&event) } else { super::print(&to_text(&event, now_ms())) }
 }

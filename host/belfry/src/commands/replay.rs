@@ -46,7 +46,7 @@ enum Outcome {
 }
 
 pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
-    let config = config::load(&args.config.config)?.config;
+    let config = config::load_without_secrets(&args.config.config)?.config;
     // The journal is free again for a host before the plugins run.
     let event = find(&Access::open(&config).await?, args.id).await?;
     let message = read_message(event.payload.get().as_bytes())

@@ -12,7 +12,7 @@ use crate::control::protocol::{Host, Journal, Quota, Status};
 use crate::control::{Access, now_ms};
 
 pub(super) async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
-    let config = config::load(&args.config.config)?.config;
+    let config = config::load_without_secrets(&args.config.config)?.config;
     let status = Access::open(&config).await?.status().await?;
     if args.json {
         super::print_json(&status)?

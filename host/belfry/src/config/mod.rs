@@ -31,6 +31,7 @@ use url::Url;
 pub(crate) use check::nearest;
 pub use error::{ConfigError, Position, Problem};
 pub use file::{JournalEngine, LogFormat, LogLevel};
+use resolve::Secrets;
 pub use schema::schema;
 
 /// The name of the app in the plain `[channels_config.dingtalk]` table.
@@ -292,6 +293,15 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     load_with(path, &|name| std::env::var(name).ok())
 }
 
+/// As [`load`], for a command that looks into the journal: the secrets, which may be in the environment of the host alone,
+/// are not looked up, and the channel's table is not checked.
+///
+/// # Errors
+/// As [`load`], for the rest of the file.
+pub fn load_without_secrets(path: &Path) -> Result<Loaded, ConfigError> {
+    parse_as(path, &read(path)?, &|name| std::env::var(name).ok(), Secrets::LeftOut)
+}
+
 /// Where compiled plugins are kept when the config names no folder: `belfry` in the user's cache folder, if the
 /// environment tells where that is.
 #[must_use]
@@ -304,6 +314,10 @@ pub fn default_cache_dir() -> Option<PathBuf> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
+    parse(path, &read(path)?, env)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
@@ -311,8 +325,7 @@ pub fn load_with(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Lo
     if bytes.len() as u64 > LARGEST {
         return Err(ConfigError::too_large(path, LARGEST));
     }
-    let text = String::from_utf8(bytes).map_err(|cause| ConfigError::not_utf8(path, &cause))?;
-    parse(path, &text, env)
+    String::from_utf8(bytes).map_err(|cause| ConfigError::not_utf8(path, &cause))
 }
 
 /// Checks `text` as the content of the config file `path`; files it names are looked up beside `path`.
@@ -320,6 +333,15 @@ pub fn load_with(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Lo
 /// # Errors
 /// As [`load`], without the errors of reading the file itself.
 pub fn parse(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
+    parse_as(path, text, env, Secrets::Expanded)
+}
+
+fn parse_as(
+    path: &Path,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    secrets: Secrets,
+) -> Result<Loaded, ConfigError> {
     let document = document::Document::parse(path, text)?;
     let problems = check::against_schema(&document);
     if !problems.is_empty() {
@@ -327,5 +349,5 @@ pub fn parse(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> R
     }
     let file: file::ConfigFile =
         toml::from_str(text).map_err(|error| document.problem_of(&error).into_error(path))?;
-    resolve::resolve(&document, file, env)
+    resolve::resolve(&document, file, env, secrets)
 }

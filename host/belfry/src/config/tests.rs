@@ -196,6 +196,24 @@ fn a_journal_in_memory_has_no_control_socket_unless_one_is_named() {
 }
 
 #[test]
+fn a_command_that_looks_needs_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("belfry.toml");
+    let text = "[channels_config.dingtalk]\nclient_id = \"${env:BELFRY_NOT_SET}\"\n\
+                client_secret = \"${file:not/there}\"\napi_base = \"${env:BELFRY_NOT_SET}\"\nplugins = [\"a\"]\n\
+                [journal]\npath = \"kept\"\n";
+    std::fs::write(&path, text).unwrap();
+    assert!(load(&path).is_err());
+    let config = load_without_secrets(&path).unwrap().config;
+    assert_eq!(config.journal.path, folder.path().join("kept"));
+    assert_eq!(config.dingtalk.apps[DEFAULT_APP].plugins.as_deref(), Some(&["a".to_owned()][..]));
+
+    std::fs::write(&path, format!("{text}keep_for = \"soon\"\n")).unwrap();
+    let error = load_without_secrets(&path).unwrap_err();
+    assert_eq!(error.problems().len(), 1, "{error}");
+}
+
+#[test]
 fn the_schema_file_is_current() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/host/belfry/belfry.schema.json");
     let written = std::fs::read_to_string(file).unwrap_or_default().replace("\r\n", "\n");
