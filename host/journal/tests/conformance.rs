@@ -3,14 +3,14 @@
 
 mod common;
 
-use std::{pin::pin, sync::Arc, task::Poll};
+use std::{pin::pin, sync::Arc};
 
 use belfry_journal::{
     Appended, Completion, Counter, Culprit, DeadLetter, EventState, Journal, JournalError, JournalStats,
     KeyValueWrite, Limits, NewEvent, Position, Record, Route,
 };
 
-use common::{dead, deliveries, events, letters, on_each};
+use common::{dead, deliveries, events, letters, on_each, poll_once};
 
 fn event(id: &str, bytes: usize) -> NewEvent {
     NewEvent {
@@ -327,9 +327,4 @@ async fn counters_only_grow() {
         assert_eq!(journal.counters(), [counter(202610, 2), counter(202611, 5)]);
     })
     .await;
-}
-
-/// Polls once.
-async fn poll_once<F: Future + ?Sized>(mut future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
-    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

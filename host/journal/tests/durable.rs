@@ -266,3 +266,50 @@ async fn appends_share_syncs() {
     assert!(futures_util::future::join_all(events).await.iter().all(Result::is_ok));
     assert!(journal.syncs() - before < 200);
 }
+
+#[tokio::test]
+async fn a_question_does_not_end_the_window_of_an_append() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = DurableSettings { commit_window: Duration::from_secs(3600), ..DurableSettings::default() };
+    let journal = DurableJournal::open(folder.path(), settings).unwrap();
+    let before = journal.syncs();
+    let mut first = std::pin::pin!(journal.append(event("first", vec![7; 100])));
+    assert!(common::poll_once(first.as_mut()).await.is_pending());
+    let trace = journal.events(None, 9).await.unwrap();
+    assert_eq!((trace.len(), trace[0].state), (1, EventState::Pending), "it is written already");
+    assert_eq!(journal.syncs(), before);
+    assert!(common::poll_once(first.as_mut()).await.is_pending(), "it is not on the disk yet");
+    // A group that is full waits no longer.
+    let more =
+        futures_util::future::join_all((0..1024).map(|n| journal.append(event(&n.to_string(), vec![]))));
+    let (first, more) = futures_util::future::join(first, more).await;
+    assert!(first.is_ok() && more.iter().all(Result::is_ok));
+    assert_eq!(journal.syncs(), before + 1);
+}
+
+#[tokio::test]
+async fn an_append_written_for_a_question_waits_until_the_disk_has_it() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let path = disk.0.path().join("journal");
+    let settings = DurableSettings { commit_window: Duration::from_secs(3600), ..DurableSettings::default() };
+    let journal = DurableJournal::open(&path, settings).unwrap();
+    let mut first = std::pin::pin!(journal.append(event("first", vec![7; 100])));
+    assert!(common::poll_once(first.as_mut()).await.is_pending());
+    assert_eq!(journal.events(None, 9).await.unwrap().len(), 1);
+    let filler = disk.0.path().join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[7; 4096]).is_ok() {}
+
+    let appends = (0..1024).map(|n| journal.append(event(&n.to_string(), vec![7; 1000])));
+    for appended in futures_util::future::join_all(appends).await {
+        assert!(matches!(appended, Err(JournalError::DiskFull { .. })), "{appended:?}");
+    }
+    assert!(common::poll_once(first.as_mut()).await.is_pending(), "it is neither lost nor safe");
+    fs::remove_file(&filler).unwrap();
+    let Appended::New(position) = first.await.unwrap() else { panic!("new") };
+    assert!(journal.trouble().is_none());
+    drop(journal);
+    let journal = open(&path);
+    assert_eq!((journal.damage(), journal.stats().pending_events), (None, 1));
+    assert_eq!(journal.pending_event(position).await.unwrap().unwrap().payload.len(), 100);
+}

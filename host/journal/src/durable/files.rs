@@ -28,7 +28,7 @@ impl Folder {
         if path.exists() && !path.is_dir() {
             return Err(OpenError::NotAJournal { path: path.to_owned() });
         }
-        fs::create_dir_all(path).map_err(unusable)?;
+        create(path).map_err(unusable)?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
@@ -109,6 +109,16 @@ impl Folder {
         }
         Ok(folder)
     }
+}
+
+/// Makes the folder, for this user alone: messages are private, and with a session webhook anybody could write into the
+/// conversation. A folder that is there keeps its rights.
+fn create(path: &Path) -> io::Result<()> {
+    let mut folder = fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(path)
 }
 
 /// The last event that was acknowledged, beside the store. If the store knows less, it lost something: an engine whose

@@ -8,6 +8,7 @@ mod read;
 mod retention;
 mod salvage;
 mod seal;
+mod shared;
 mod store;
 mod writer;
 
@@ -24,10 +25,11 @@ use tokio::sync::oneshot;
 pub use self::open::{Damage, OpenError};
 use self::{
     files::Folder,
-    queue::Queue,
+    queue::{Op, Queue, Reading},
     retention::Retention,
+    shared::Shared,
     store::{Store, StoreError},
-    writer::{Op, Shared, Writer},
+    writer::Writer,
 };
 use crate::{
     Appended, EventState, Journal, JournalError, JournalFuture, Limits, NewEvent, Position, Record,
@@ -103,6 +105,10 @@ impl DurableJournal {
             settings,
             path: path.display().to_string(),
             ops: ops.clone(),
+            window: None,
+            gathering: false,
+            unanswered: Vec::new(),
+            unsynced_appends: false,
             backlog: Default::default(),
             unsynced: None,
             broken: false,
@@ -162,15 +168,16 @@ impl DurableJournal {
     /// Has the writer read, after everything that was sent to it before.
     async fn read<T: Send + 'static>(
         &self,
+        of_events: bool,
         read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let (answer, answered) = oneshot::channel();
         let (path, shared) = (self.path.display().to_string(), self.shared.clone());
-        let op = Op::Read(Box::new(move |store| {
+        let read = Box::new(move |store: Result<&Store, JournalError>| {
             let result = store.and_then(|store| read(store).map_err(|error| shared.explain(&error, path)));
             let _ = answer.send(result);
-        }));
-        self.ops.push(op)?;
+        });
+        self.ops.push(Op::Read(Reading { read, of_events }))?;
         answered.await.map_err(|_| JournalError::Closed)?
     }
 }
@@ -217,7 +224,7 @@ impl Journal for DurableJournal {
 
     /// Records written meanwhile are kept in memory until the disk takes them.
     fn trouble(&self) -> Option<JournalError> {
-        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.trouble().clone()
     }
 
     fn pending_event(
@@ -227,7 +234,7 @@ impl Journal for DurableJournal {
         Box::pin(async move {
             let Some(owed) = self.front.lock().ledger.get(position, None) else { return Ok(None) };
             let front = self.front.clone();
-            self.read(move |store| {
+            self.read(true, move |store| {
                 let missing = || format!("event {} is missing", position.0);
                 let Some(event) = store.event(position, EventState::Pending)? else {
                     return is_over(&front, position, missing);
@@ -247,7 +254,7 @@ impl Journal for DurableJournal {
         Box::pin(async move {
             let Some(owed) = self.front.lock().ledger.get(event, Some(index)) else { return Ok(None) };
             let front = self.front.clone();
-            self.read(move |store| {
+            self.read(false, move |store| {
                 let missing = || format!("delivery {index} of event {} is missing", event.0);
                 let found = (store.delivery(event, index)?, store.event(event, EventState::Done)?);
                 let (Some((payload, created_at_ms)), Some(TracedEvent { key, private, .. })) = found else {
@@ -263,7 +270,7 @@ impl Journal for DurableJournal {
     fn event(&self, position: Position) -> JournalFuture<'_, Result<Option<TracedEvent>, JournalError>> {
         Box::pin(async move {
             let front = self.front.clone();
-            self.read(move |store| {
+            self.read(true, move |store| {
                 let state = front.lock().state_of(position);
                 store.event(position, state)
             })
@@ -279,7 +286,7 @@ impl Journal for DurableJournal {
         Box::pin(async move {
             let front = self.front.clone();
             let before = before.map_or(u64::MAX, |before| before.0);
-            self.read(move |store| {
+            self.read(true, move |store| {
                 let positions = store.newest(before, limit)?;
                 let events = positions.into_iter().map(|position| {
                     let state = front.lock().state_of(position);
@@ -298,7 +305,7 @@ impl Journal for DurableJournal {
     ) -> JournalFuture<'_, Result<Option<StoredDeadLetter>, JournalError>> {
         Box::pin(async move {
             let Some(death) = self.front.lock().dead.get(event, delivery).cloned() else { return Ok(None) };
-            self.read(move |store| {
+            self.read(false, move |store| {
                 let state = EventState::Dead;
                 let Some(TracedEvent { key, payload, private, .. }) = store.event(event, state)? else {
                     return Ok(None);
@@ -321,7 +328,7 @@ impl Journal for DurableJournal {
             if !self.front.lock().buckets.has(&bucket, &key) {
                 return Ok(None);
             }
-            self.read(move |store| store.value(&bucket, &key)).await
+            self.read(false, move |store| store.value(&bucket, &key)).await
         })
     }
 }

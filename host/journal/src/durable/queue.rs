@@ -7,8 +7,50 @@ use std::{
     time::Duration,
 };
 
-use super::writer::Op;
-use crate::JournalError;
+use tokio::sync::oneshot;
+
+use super::store::Store;
+use crate::{JournalError, NewEvent, Position, fold::Change};
+
+/// The most operations in one transaction.
+pub(super) const MAX_GROUP: usize = 1024;
+
+type Read = Box<dyn FnOnce(Result<&Store, JournalError>) + Send>;
+
+/// A question.
+pub(super) struct Reading {
+    /// What is read from the store, and who gets it.
+    pub(super) read: Read,
+    /// It is about events only, which no change that could not be written yet has anything to do with.
+    pub(super) of_events: bool,
+}
+
+pub(super) enum Op {
+    Append {
+        position: Position,
+        at_ms: u64,
+        event: NewEvent,
+        answer: Answer,
+    },
+    /// A repeat of an event that may not be on the disk yet. If an append fails in between, it may have been that one.
+    Repeat {
+        failures: u64,
+        answer: Answer,
+    },
+    /// What one record changes.
+    Changes(Vec<Change>),
+    Read(Reading),
+    Close,
+}
+
+impl Op {
+    /// Somebody waits for it, and it shares nothing with others.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Close)
+    }
+}
+
+pub(super) type Answer = oneshot::Sender<Result<(), JournalError>>;
 
 #[derive(Default)]
 pub(super) struct Queue {
@@ -29,7 +71,7 @@ enum Sleeping {
     Awake,
     /// Anything wakes the writer.
     Idle,
-    /// Only a question does, or the end.
+    /// Only a question does, or the end, or enough for a group.
     InWindow,
 }
 
@@ -42,7 +84,7 @@ impl Queue {
         let wake = match line.sleeping {
             Sleeping::Awake => false,
             Sleeping::Idle => true,
-            Sleeping::InWindow => op.is_urgent(),
+            Sleeping::InWindow => op.is_urgent() || line.ops.len() + 1 >= MAX_GROUP,
         };
         line.ops.push_back(op);
         if wake {
@@ -62,9 +104,11 @@ impl Queue {
         self.sleep(Sleeping::Idle, at_most, |line| line.ops.is_empty());
     }
 
-    /// Waits so long for others, unless there is something that must not wait.
+    /// Waits so long for others, unless there is something that must not wait, or enough.
     pub(super) fn wait_for_company(&self, so_long: Duration) {
-        self.sleep(Sleeping::InWindow, so_long, |line| !line.ops.iter().any(Op::is_urgent));
+        self.sleep(Sleeping::InWindow, so_long, |line| {
+            line.ops.len() < MAX_GROUP && !line.ops.iter().any(Op::is_urgent)
+        });
     }
 
     /// Takes nothing more; what is left is dropped, and with it the answers that are waited for.

@@ -2,100 +2,22 @@
 
 use std::{
     collections::VecDeque,
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
-
-use rusqlite::ErrorCode;
-use tokio::sync::oneshot;
 
 use super::{
     DurableSettings,
     files::Mark,
-    queue::Queue,
+    queue::{Answer, MAX_GROUP, Op, Queue, Reading},
     retention::Retention,
+    shared::Shared,
     store::{Store, StoreError},
 };
-use crate::{JournalError, NewEvent, Position, fold::Change, front::Front};
+use crate::{JournalError, Position, fold::Change, front::Front};
 
-/// The most operations in one transaction.
-const MAX_GROUP: usize = 1024;
 /// How often writing is tried again while there is trouble and nothing else to write.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-
-/// What is read from the store, and who gets it.
-type Reading = Box<dyn FnOnce(Result<&Store, JournalError>) + Send>;
-
-pub(super) enum Op {
-    Append {
-        position: Position,
-        at_ms: u64,
-        event: NewEvent,
-        answer: Answer,
-    },
-    /// A repeat of an event that may not be on the disk yet. If an append fails in between, it may have been that one.
-    Repeat {
-        failures: u64,
-        answer: Answer,
-    },
-    /// What one record changes.
-    Changes(Vec<Change>),
-    Read(Reading),
-    Close,
-}
-
-impl Op {
-    /// Somebody waits for it, and it shares nothing with others.
-    pub(super) fn is_urgent(&self) -> bool {
-        matches!(self, Self::Read(_) | Self::Close)
-    }
-}
-
-pub(super) type Answer = oneshot::Sender<Result<(), JournalError>>;
-
-/// What the writer lets others see.
-pub(super) struct Shared {
-    /// How often appends were taken back.
-    pub(super) failures: AtomicU64,
-    /// Syncs so far.
-    pub(super) syncs: AtomicU64,
-    pub(super) trouble: Mutex<Option<JournalError>>,
-    /// Written when something that was read or written to turns out to be damaged.
-    suspicion: PathBuf,
-}
-
-impl Shared {
-    pub(super) fn new(suspicion: PathBuf) -> Self {
-        Self {
-            failures: AtomicU64::default(),
-            syncs: AtomicU64::default(),
-            trouble: Mutex::default(),
-            suspicion,
-        }
-    }
-
-    /// An error of the store in the journal's words. Damage is noted for the next start, which then looks at everything.
-    pub(super) fn explain(&self, error: &StoreError, path: String) -> JournalError {
-        if error.is_damage() {
-            let what = error.to_string();
-            // Best effort: the next start has its own eyes.
-            let _ = std::fs::write(&self.suspicion, &what);
-            return JournalError::Damaged { path, what };
-        }
-        match error {
-            StoreError::Engine(rusqlite::Error::SqliteFailure(failure, _))
-                if failure.code == ErrorCode::DiskFull =>
-            {
-                JournalError::DiskFull { path }
-            }
-            _ => JournalError::Storage { path, reason: error.to_string() },
-        }
-    }
-}
 
 pub(super) struct Writer {
     pub(super) store: Store,
@@ -105,6 +27,14 @@ pub(super) struct Writer {
     pub(super) settings: DurableSettings,
     pub(super) path: String,
     pub(super) ops: Arc<Queue>,
+    /// When what is being gathered is to be on the disk.
+    pub(super) window: Option<Instant>,
+    /// There is an append in this window.
+    pub(super) gathering: bool,
+    /// Written, and waiting for the disk.
+    pub(super) unanswered: Vec<Unanswered>,
+    /// There is an append among those.
+    pub(super) unsynced_appends: bool,
     /// Changes that could not be written yet. They are in the fold, and go first into the next transaction.
     pub(super) backlog: VecDeque<Vec<Change>>,
     /// Since when something is written that has not been synced.
@@ -116,20 +46,57 @@ pub(super) struct Writer {
     pub(super) retention: Retention,
 }
 
+/// Somebody who waits for an append, their own or, with a repeat, that of somebody before them.
+pub(super) struct Unanswered {
+    appended: Option<Position>,
+    failures: u64,
+    answer: Answer,
+}
+
+impl Unanswered {
+    fn of(op: Op) -> Option<Self> {
+        match op {
+            Op::Append { position, answer, .. } => {
+                Some(Self { appended: Some(position), failures: 0, answer })
+            }
+            Op::Repeat { failures, answer } => Some(Self { appended: None, failures, answer }),
+            _ => None,
+        }
+    }
+}
+
+/// What ends a group.
+enum End {
+    /// Its window is over, or it is large enough.
+    Over,
+    Question(Reading),
+    Closed,
+}
+
 impl Writer {
     pub(super) fn run(mut self) {
         let mut group = Vec::new();
         loop {
-            self.ops.wait(self.patience());
-            let last = self.gather(&mut group);
-            if !group.is_empty() || !self.backlog.is_empty() {
-                self.write(&mut group);
+            if self.window.is_none() {
+                self.ops.wait(self.patience());
             }
-            match last {
-                Some(Op::Read(read)) => self.answer(read),
-                Some(_) => break,
-                None => {}
+            match self.gather(&mut group) {
+                End::Question(question) => {
+                    // What came before is written for it, and those who wait for the disk keep their window.
+                    self.write(&mut group, false);
+                    self.answer(question);
+                    if self.window.is_some_and(|until| until > Instant::now()) {
+                        continue;
+                    }
+                    self.write(&mut group, true);
+                }
+                End::Over => self.write(&mut group, true),
+                End::Closed => {
+                    self.write(&mut group, true);
+                    break;
+                }
             }
+            (self.window, self.gathering) = (None, false);
             let due = |since: Option<Instant>, after| since.is_some_and(|since| since.elapsed() >= after);
             if due(self.unsynced, self.settings.idle_sync) || due(self.in_trouble, TRY_AGAIN) {
                 self.sync();
@@ -152,53 +119,54 @@ impl Writer {
         others.fold(self.retention_patience(), Duration::min)
     }
 
-    /// Takes what is there, and with an append or a record among it, what comes within its window. A question ends the
-    /// group.
-    fn gather(&self, group: &mut Vec<Op>) -> Option<Op> {
-        let mut until: Option<Instant> = None;
-        let mut appends = false;
+    /// Takes what is there, and with an append or a record among it, what comes within its window.
+    fn gather(&mut self, group: &mut Vec<Op>) -> End {
         loop {
             while let Some(op) = self.ops.pop() {
                 let now = Instant::now();
-                until = match op {
-                    Op::Read(_) | Op::Close => return Some(op),
-                    Op::Append { .. } if !appends => {
-                        appends = true;
+                self.window = match op {
+                    Op::Read(question) => return End::Question(question),
+                    Op::Close => return End::Closed,
+                    Op::Append { .. } if !self.gathering => {
+                        self.gathering = true;
                         Some(now + self.settings.commit_window)
                     }
-                    Op::Append { .. } => until,
+                    Op::Append { .. } => self.window,
                     // A record shares the window of an append that has begun.
-                    Op::Changes(_) => until.or(Some(now + self.settings.record_window)),
-                    Op::Repeat { .. } => until.or(Some(now)),
+                    Op::Changes(_) => self.window.or(Some(now + self.settings.record_window)),
+                    Op::Repeat { .. } => self.window.or(Some(now)),
                 };
                 group.push(op);
                 if group.len() >= MAX_GROUP {
-                    return None;
+                    return End::Over;
                 }
             }
-            let left = until?.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
+            let left = self.window.map(|until| until.saturating_duration_since(Instant::now()));
+            match left {
+                None | Some(Duration::ZERO) => return End::Over,
+                Some(left) => self.ops.wait_for_company(left),
             }
-            self.ops.wait_for_company(left);
         }
     }
 
-    fn write(&mut self, group: &mut Vec<Op>) {
-        let durable = group.iter().any(|op| matches!(op, Op::Append { .. }));
+    /// Writes the group, and if the appends in it or before it are to count `now`, waits for the disk.
+    fn write(&mut self, group: &mut Vec<Op>, now: bool) {
+        let appends = group.iter().any(|op| matches!(op, Op::Append { .. }));
+        let durable = now && (appends || self.unsynced_appends);
         let written = if self.broken {
-            Err(self.trouble().unwrap_or(JournalError::Closed))
+            Err(self.shared.trouble().clone().unwrap_or(JournalError::Closed))
         } else {
             self.transact(group, durable).map_err(|error| self.explain(&error))
         };
         match written {
             Ok(wrote) => {
+                self.unsynced_appends |= appends;
+                self.unanswered.extend(group.drain(..).filter_map(Unanswered::of));
                 if wrote {
                     self.backlog.clear();
                     self.set_trouble(None);
                     self.note_written(durable);
                 }
-                self.acknowledge(group);
             }
             Err(error) => {
                 self.store.roll_back();
@@ -207,13 +175,17 @@ impl Writer {
                 self.take_back(group, &error);
             }
         }
+        self.acknowledge();
     }
 
     /// Whether there was anything to write.
     fn transact(&mut self, group: &[Op], durable: bool) -> Result<bool, StoreError> {
         let nothing = self.backlog.is_empty() && group.iter().all(|op| matches!(op, Op::Repeat { .. }));
         if nothing {
-            return Ok(false);
+            if durable {
+                self.store.sync()?;
+            }
+            return Ok(durable);
         }
         self.store.begin(durable)?;
         for change in self.backlog.iter().flatten() {
@@ -238,32 +210,35 @@ impl Writer {
         if durable {
             self.shared.syncs.fetch_add(1, Ordering::Relaxed);
             self.unsynced = None;
+            self.unsynced_appends = false;
         } else if self.unsynced.is_none() {
             self.unsynced = Some(Instant::now());
         }
     }
 
-    fn acknowledge(&mut self, group: &mut Vec<Op>) {
-        let last = group.iter().rev().find_map(|op| match op {
-            Op::Append { position, .. } => Some(position.0),
-            _ => None,
-        });
-        if let Some(last) = last {
-            self.mark.write(last);
+    /// Answers those whose appends are on the disk, or never will be as far as anyone knows.
+    fn acknowledge(&mut self) {
+        if self.unsynced_appends && !self.broken {
+            return;
+        }
+        if let Some(last) = self.unanswered.iter().rev().find_map(|waiting| waiting.appended)
+            && !self.broken
+        {
+            self.mark.write(last.0);
         }
         let failures = self.shared.failures.load(Ordering::Relaxed);
-        for op in group.drain(..) {
-            match op {
-                Op::Append { answer, .. } => {
-                    self.retention.note_event();
-                    // Nobody waits any more: the event is stored all the same, its repeat will be known.
-                    let _ = answer.send(Ok(()));
-                }
-                Op::Repeat { failures: then, answer } => {
-                    let _ = answer.send(if then == failures { Ok(()) } else { Err(self.not_stored()) });
-                }
-                _ => {}
+        let broken = self.shared.trouble().clone().filter(|_| self.broken);
+        for Unanswered { appended, failures: then, answer } in std::mem::take(&mut self.unanswered) {
+            if appended.is_some() {
+                self.retention.note_event();
             }
+            let result = match &broken {
+                Some(trouble) => Err(trouble.clone()),
+                None if appended.is_none() && then != failures => Err(self.not_stored()),
+                None => Ok(()),
+            };
+            // If nobody waits any more, the event is stored all the same: its repeat will be known.
+            let _ = answer.send(result);
         }
     }
 
@@ -288,9 +263,10 @@ impl Writer {
         }
     }
 
-    fn answer(&self, read: Reading) {
-        match self.trouble() {
-            Some(trouble) if !self.backlog.is_empty() => read(Err(trouble)),
+    fn answer(&self, Reading { read, of_events }: Reading) {
+        let trouble = self.shared.trouble().clone();
+        match trouble {
+            Some(trouble) if !self.backlog.is_empty() && !of_events => read(Err(trouble)),
             _ => read(Ok(&self.store)),
         }
     }
@@ -315,6 +291,7 @@ impl Writer {
                 self.unsynced = Some(Instant::now());
             }
         }
+        self.acknowledge();
     }
 
     fn explain(&mut self, error: &StoreError) -> JournalError {
@@ -333,13 +310,9 @@ impl Writer {
         JournalError::Storage { path: self.path.clone(), reason }
     }
 
-    fn trouble(&self) -> Option<JournalError> {
-        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     fn set_trouble(&mut self, now: Option<JournalError>) {
         self.in_trouble = now.is_some().then(Instant::now);
-        *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        *self.shared.trouble() = now;
     }
 }
 

@@ -1,7 +1,7 @@
 //! What several tests use.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
-use std::sync::Arc;
+use std::{sync::Arc, task::Poll};
 
 use belfry_journal::{
     DeadLetter, DurableJournal, DurableSettings, Journal, Limits, MemoryJournal, Position, Record,
@@ -49,4 +49,9 @@ pub fn letters(journal: &dyn Journal) -> Vec<DeadLetter> {
 
 pub fn dead(letter: DeadLetter) -> Record {
     Record::Dead { letter, culprit: None, notice: None }
+}
+
+/// Polls once.
+pub async fn poll_once<F: Future + ?Sized>(mut future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
