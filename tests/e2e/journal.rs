@@ -76,6 +76,13 @@ async fn a_running_host_says_how_it_does() {
     let shown = text(&bot, &["event", "show", "1"]).await;
     assert!(shown.contains("event 1, done") && shown.contains("hello there"), "{shown}");
 
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = std::fs::metadata(bot.folder.path().join("belfry.journal")).unwrap();
+        assert_eq!(folder.permissions().mode() & 0o077, 0, "messages are nobody else's business");
+    }
+
     // The same without the host.
     assert!(bot.terminate().await.success());
     assert!(!bot.folder.path().join("belfry.journal/control.sock").exists());
