@@ -293,7 +293,7 @@ async fn an_append_written_for_a_question_waits_until_the_disk_has_it() {
     let path = disk.0.path().join("journal");
     let settings = DurableSettings { commit_window: Duration::from_secs(3600), ..DurableSettings::default() };
     let journal = DurableJournal::open(&path, settings).unwrap();
-    let mut first = std::pin::pin!(journal.append(event("first", vec![7; 100])));
+    let mut first = journal.append(event("first", vec![7; 100]));
     assert!(common::poll_once(first.as_mut()).await.is_pending());
     assert_eq!(journal.events(None, 9).await.unwrap().len(), 1);
     let filler = disk.0.path().join("filler");
@@ -305,6 +305,7 @@ async fn an_append_written_for_a_question_waits_until_the_disk_has_it() {
         assert!(matches!(appended, Err(JournalError::DiskFull { .. })), "{appended:?}");
     }
     assert!(common::poll_once(first.as_mut()).await.is_pending(), "it is neither lost nor safe");
+    drop(file);
     fs::remove_file(&filler).unwrap();
     let Appended::New(position) = first.await.unwrap() else { panic!("new") };
     assert!(journal.trouble().is_none());
