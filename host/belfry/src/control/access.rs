@@ -1,6 +1,7 @@
 //! The way a command takes to a journal.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -118,9 +119,12 @@ fn files(config: &Config) -> Result<Option<Access>> {
     }
 }
 
-/// Looking must not begin one.
+/// Looking must not begin one. What cannot be looked at is there, and opening it says what is wrong.
 fn has_journal(path: &Path) -> bool {
-    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) || path.is_file()
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(problem) => problem.kind() != ErrorKind::NotFound,
+    }
 }
 
 /// What to say of a journal that another process has, and nobody answers for.

@@ -9,18 +9,26 @@ use super::protocol::Words;
 /// Of what was said so many characters are shown in a list.
 const SHOWN: usize = 200;
 
+/// Of a name or an id; those of DingTalk's are shorter.
+const LONGEST_NAME: usize = 200;
+
 /// What can be told of an event. What cannot be read is left empty, so that it can be looked at all the same.
 pub(super) fn words(key: &str, payload: &[u8]) -> Words {
     let mut words = Words { conversation: conversation(key).to_owned(), ..Words::default() };
     let Ok(event) = CloudEvent::from_json(payload) else { return words };
-    words.app = app(&event.source).to_owned();
-    words.id.clone_from(&event.id);
+    words.app = cut(app(&event.source), LONGEST_NAME);
+    words.id = cut(&event.id, LONGEST_NAME);
     let Some(message) = event.json_data().and_then(|data| BotMessage::parse(data).ok()) else { return words };
-    words.text = text(&message.content).chars().take(SHOWN).collect();
-    words.kind = message.kind;
-    words.sender = message.sender.nick;
-    words.staff_id = message.sender.staff_id;
+    words.text = cut(&text(&message.content), SHOWN);
+    words.kind = cut(&message.kind, LONGEST_NAME);
+    words.sender = cut(&message.sender.nick, LONGEST_NAME);
+    words.staff_id = message.sender.staff_id.as_deref().map(|id| cut(id, LONGEST_NAME));
     words
+}
+
+/// An answer with many of them must stay small, whoever wrote them.
+fn cut(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
 }
 
 /// The conversation's id: what follows the ClientID in the key of its events.

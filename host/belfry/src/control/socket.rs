@@ -52,7 +52,7 @@ pub enum ControlError {
         what: &'static str,
     },
     /// The system refuses.
-    #[error("use the control socket {}: {cause}", path.display())]
+    #[error("use the control socket {}: {cause}{}", path.display(), mend(cause))]
     System {
         /// The path.
         path: PathBuf,
@@ -62,6 +62,13 @@ pub enum ControlError {
     /// The host said no, or nothing that makes sense.
     #[error("get an answer from the running host: {0}")]
     Refused(String),
+}
+
+fn mend(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        ErrorKind::PermissionDenied => "; be the user who runs the host, or root",
+        _ => "",
+    }
 }
 
 impl ControlError {
