@@ -11,7 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     task::AbortHandle,
     time::timeout,
 };
@@ -22,8 +22,11 @@ use super::{
     protocol::{Answer, Ask, FORMAT, LONGEST_ANSWER, LONGEST_QUESTION, Question},
 };
 
-/// Commands that are served at the same time; more are refused.
+/// Commands that are served at the same time; more wait to be accepted, which takes no more than milliseconds.
 const CONNECTIONS: usize = 8;
+
+/// For a question to come: who has a turn and says nothing must not keep others waiting.
+const HESITATION: Duration = Duration::from_secs(2);
 
 /// For a question to come and its answer to leave.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -134,15 +137,19 @@ fn restrict(path: &Path) -> io::Result<()> {
 }
 
 async fn listen(listener: UnixListener, desk: Arc<Desk>) {
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
+    let turns = Arc::new(Semaphore::new(CONNECTIONS));
+    // It is never closed.
+    while let Ok(turn) = turns.clone().acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let turn = free.clone().try_acquire_owned().ok();
-                tokio::spawn(serve(stream, desk.clone(), turn));
+                let desk = desk.clone();
+                tokio::spawn(async move {
+                    serve(stream, &desk).await;
+                    drop(turn);
+                });
             }
             Err(problem) => {
-                // No file is free, most likely: it gets better or the log says so elsewhere.
+                // No file is free, most likely: it gets better, or the log says so elsewhere.
                 warn!(%problem, "the control socket takes no connection");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -150,17 +157,16 @@ async fn listen(listener: UnixListener, desk: Arc<Desk>) {
     }
 }
 
-async fn serve(mut stream: UnixStream, desk: Arc<Desk>, turn: Option<OwnedSemaphorePermit>) {
+async fn serve(mut stream: UnixStream, desk: &Desk) {
     let talk = async {
-        let answer = if turn.is_none() {
-            Answer::Refused(format!("{CONNECTIONS} commands are being served: try again in a moment"))
-        } else if !is_allowed(&stream) {
-            Answer::Refused("only the user who runs the host may ask it".to_owned())
-        } else {
-            match read(&mut stream).await? {
-                Ok(ask) => desk.answer(ask).await,
-                Err(problem) => Answer::Refused(problem),
+        let answer = if is_allowed(&stream) {
+            match timeout(HESITATION, read(&mut stream)).await? {
+                Ok(Ok(ask)) => desk.answer(ask).await,
+                Ok(Err(problem)) => Answer::Refused(problem),
+                Err(problem) => return Err(problem),
             }
+        } else {
+            Answer::Refused("only the user who runs the host may ask it".to_owned())
         };
         let mut line = serde_json::to_vec(&answer).map_err(io::Error::other)?;
         line.push(b'\n');
