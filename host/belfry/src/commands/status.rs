@@ -68,7 +68,7 @@ fn write_host(text: &mut String, host: &Host, now_ms: u64) {
 /// The connection in a sentence.
 fn connection(app: &AppStatus, now_ms: u64) -> String {
     let connection = &app.connection;
-    let detail = line(&connection.detail);
+    let detail = line(connection.detail.trim_end_matches('.'));
     let mut words = match connection.state.as_str() {
         "open" => format!("connected to {detail}"),
         "connecting" => format!("connecting, {detail}"),

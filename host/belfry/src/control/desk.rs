@@ -67,7 +67,9 @@ impl Desk {
 
     fn new(journal: Arc<dyn Journal>, config: &Config, host: Option<HostSide>, plugins: Vec<String>) -> Self {
         let is_on_disk = config.journal.engine == JournalEngine::Disk;
-        let path = is_on_disk.then(|| config.journal.path.display().to_string());
+        // As it is known everywhere, not only where the host was started.
+        let path = config.journal.path.canonicalize();
+        let path = is_on_disk.then(|| path.as_ref().unwrap_or(&config.journal.path).display().to_string());
         Self { journal, path, host, plugins, quota: config.quota }
     }
 

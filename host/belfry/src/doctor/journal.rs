@@ -51,6 +51,11 @@ fn folder(path: &Path) -> Finding {
             format!("the journal {shown} cannot be written"),
             "give the user who runs Belfry the right to write there",
         ),
+        Ok(()) if others_can_read(path) => Finding::warning(
+            Check::Journal,
+            format!("the journal {shown} can be read by other users of this machine: it holds messages"),
+            format!("chmod 700 {shown}"),
+        ),
         Ok(()) => Finding::ok(Check::Journal, format!("the journal {shown} can be used")),
         Err(OpenError::InUse { pid, .. }) => {
             let by = pid.map_or_else(String::new, |pid| format!(" by process {pid}"));
@@ -62,6 +67,11 @@ fn folder(path: &Path) -> Finding {
             "Belfry does not start without it",
         ),
     }
+}
+
+fn others_can_read(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().is_ok_and(|folder| folder.permissions().mode() & 0o077 != 0)
 }
 
 /// A folder that `belfry run` creates, with those above it.
@@ -127,6 +137,10 @@ mod tests {
         drop(journal);
         let found = super::folder(&path);
         assert!(found.level == Level::Ok && found.what.ends_with("can be used"), "{found:?}");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, open).unwrap();
+        let found = super::folder(&path);
+        assert!(found.level == Level::Warning && found.mend.starts_with("chmod 700"), "{found:?}");
 
         let file = folder.path().join("notes");
         std::fs::write(&file, "notes").unwrap();
