@@ -69,7 +69,9 @@ pub async fn windows(rate: u32, seconds: u32, runs: u32) -> Result<()> {
 /// From a start to connected, and to everything answered, with messages that an earlier process left behind.
 pub async fn backlog() -> Result<()> {
     println!("## A start with messages left behind, in 1 000 conversations\n");
-    println!("| left behind | connected after | memory then | all answered after | peak memory | CPU per message | repeated |");
+    println!(
+        "| left behind | connected after | memory then | all answered after | peak memory | CPU per message | repeated |"
+    );
     println!("|---|---|---|---|---|---|---|");
     let echo = component("plugins/echo").await?;
     let slow = component("host/plugin/tests/guests/naughty").await?;
@@ -77,7 +79,11 @@ pub async fn backlog() -> Result<()> {
         let mut running = Bot::belfry().start(&slow, None).await?;
         for number in 0..count {
             let conversation = conversation_id(&format!("left{}", number % 1_000));
-            running.simulator.say(Say::private(conversation, Person::default(), format!("sleep 29000 #{number}")));
+            running.simulator.say(Say::private(
+                conversation,
+                Person::default(),
+                format!("sleep 29000 #{number}"),
+            ));
             if number % 500 == 0 {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

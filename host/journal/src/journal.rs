@@ -23,6 +23,10 @@ pub trait Journal: Send + Sync {
     /// Writes a change of state. Never waits: what it adds belongs to an event that is already counted.
     fn record(&self, record: Record) -> Result<(), JournalError>;
 
+    /// Writes a change of state, and resolves when the end of the process would not lose it any more. The change counts
+    /// from the call on. After an error it counts all the same, and is written as soon as the engine can.
+    fn commit(&self, record: Record) -> JournalFuture<'_, Result<(), JournalError>>;
+
     /// Whether what it holds outlives the process.
     fn is_durable(&self) -> bool;
 

@@ -83,6 +83,21 @@ async fn records_are_idempotent() {
 }
 
 #[tokio::test]
+async fn a_commit_counts_from_the_call_on() {
+    on_each(Limits::default(), |journal| async move {
+        let event = position(&journal, "a").await;
+        let committing = journal.commit(done(event, 1));
+        assert_eq!(journal.stats().pending_events, 0, "before it is waited for");
+        committing.await.unwrap();
+        assert_eq!(deliveries(&*journal, None, 10).await.len(), 1);
+        // What changes nothing needs no waiting.
+        journal.commit(done(event, 1)).await.unwrap();
+        assert_eq!(journal.stats().pending_deliveries, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn at_the_bound_appends_wait_in_order() {
     on_each(Limits { pending: 2, ..Limits::default() }, async |journal| {
         let (first, second) = (position(&journal, "a").await, position(&journal, "b").await);

@@ -223,8 +223,9 @@ async fn a_full_disk_refuses_appends_and_loses_nothing() {
     let refused = stored.len().to_string();
     assert!(journal.append(event(&refused, vec![7; 2000])).await.is_err(), "a refused event is not a repeat");
     assert!(matches!(journal.trouble(), Some(JournalError::DiskFull { .. })));
-    // Records do not fail, and are written as soon as there is room.
-    journal.record(done(stored[0], &["reply"])).unwrap();
+    // Records do not fail, and are written as soon as there is room; who waits for that is told.
+    let committed = journal.commit(done(stored[0], &["reply"])).await;
+    assert!(matches!(committed, Err(JournalError::DiskFull { .. })), "{committed:?}");
     disk.remount("remount,size=16m");
     stored.push(append(&journal, &refused).await);
     assert!(journal.trouble().is_none());

@@ -348,6 +348,13 @@ impl App {
         self.record(Record::Dead { letter, culprit: None, notice: None });
     }
 
+    /// As [`record`](Self::record), and waits until a crash would not undo it.
+    pub(crate) async fn commit(&self, record: Record) {
+        if let Err(problem) = self.journal.commit(record).await {
+            error!(app = self.name, %problem, "the journal cannot write a change of state yet; a crash now would repeat the work");
+        }
+    }
+
     pub(crate) fn record(&self, record: Record) {
         if let Err(problem) = self.journal.record(record) {
             error!(app = self.name, %problem, "the journal lost a change of state; the work may be repeated");

@@ -127,7 +127,7 @@ impl Work {
         let app = &self.app;
         if let Some(answer) = loaded.answer.take() {
             let messages = if answer.is_empty() { Vec::new() } else { vec![OutMessage::text(answer)] };
-            self.complete(loaded, messages);
+            self.complete(loaded, messages).await;
             return None;
         }
         // Noted, so that a try after a crash knows that it is not the first.
@@ -145,14 +145,14 @@ impl Work {
         };
         let failure = match asked {
             Ok(answer) => {
-                self.answered(loaded, answer);
+                self.answered(loaded, answer).await;
                 return None;
             }
             Err(failure) => failure,
         };
         let in_time = tries.until.is_some_and(|until| Instant::now() + next < until);
         if !failure.error.is_temporary() || !in_time {
-            self.fail(loaded, &failure);
+            self.fail(loaded, &failure).await;
             return None;
         }
         warn!(
@@ -194,7 +194,7 @@ impl Work {
         Ok(Answer::Unclaimed)
     }
 
-    fn answered(&self, loaded: &Loaded, answer: Answer) {
+    async fn answered(&self, loaded: &Loaded, answer: Answer) {
         let (app, msg_id) = (&self.app, &loaded.message.id);
         match answer {
             Answer::Handled { plugin, replies } => {
@@ -202,29 +202,30 @@ impl Work {
                 debug!(app = app.name, plugin, msg_id, replies = replies.len(), "handled");
                 let private = loaded.message.conversation.kind == types::ConversationKind::Private;
                 let messages = reply::to_messages(replies, private, &plugin);
-                self.complete(loaded, messages);
+                self.complete(loaded, messages).await;
             }
             Answer::Unclaimed => {
                 app.counting.unclaimed.add();
                 debug!(app = app.name, msg_id, "no plugin took the message");
-                self.complete(loaded, Vec::new());
+                self.complete(loaded, Vec::new()).await;
             }
         }
     }
 
-    /// Writes what came of the message as one record, and sets the replies on their way.
-    fn complete(&self, loaded: &Loaded, messages: Vec<OutMessage>) {
+    /// Writes what came of the message as one record, and then sets the replies on their way: a reply that left before
+    /// could be followed by another, of the same message handled again after a crash.
+    async fn complete(&self, loaded: &Loaded, messages: Vec<OutMessage>) {
         let bodies: Vec<Bytes> =
             (0..).zip(&messages).map(|(index, message)| self.body(loaded, message, index)).collect();
         let deliveries = bodies.clone();
-        self.app.record(Record::Done(Completion { event: self.position, deliveries }));
+        self.app.commit(Record::Done(Completion { event: self.position, deliveries })).await;
         for (index, body) in (0..).zip(bodies) {
             self.send_later(loaded, index, body);
         }
     }
 
     /// The message cannot be handled: it is kept as a dead letter, and whoever wrote it is told.
-    fn fail(&self, loaded: &Loaded, failure: &Failure) {
+    async fn fail(&self, loaded: &Loaded, failure: &Failure) {
         let app = &self.app;
         app.counting.failed.add();
         error!(
@@ -245,7 +246,7 @@ impl Work {
         let culprit = Some(Culprit { plugin: failure.plugin.clone(), generation: failure.generation });
         let notice =
             app.failure_reply.as_ref().map(|text| self.body(loaded, &OutMessage::text(text.clone()), NOTICE));
-        app.record(Record::Dead { letter, culprit, notice: notice.clone() });
+        app.commit(Record::Dead { letter, culprit, notice: notice.clone() }).await;
         if let Some(notice) = notice {
             self.send_later(loaded, NOTICE, notice);
         }

@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 pub use self::open::{Damage, OpenError};
 use self::{
     files::Folder,
-    queue::{Op, Queue, Reading},
+    queue::{Answer, Op, Queue, Reading},
     retention::Retention,
     shared::Shared,
     store::{Store, StoreError},
@@ -165,6 +165,18 @@ impl DurableJournal {
         Ok(appended)
     }
 
+    /// Whether the record changes anything.
+    fn change(&self, record: Record, answer: Option<Answer>) -> Result<bool, JournalError> {
+        self.front.change(|fold, now_ms| {
+            let changes = fold.apply(record, now_ms)?;
+            if changes.is_empty() {
+                return Ok(false);
+            }
+            self.ops.push(Op::Changes { changes, answer })?;
+            Ok(true)
+        })
+    }
+
     /// Has the writer read, after everything that was sent to it before.
     async fn read<T: Send + 'static>(
         &self,
@@ -207,13 +219,16 @@ impl Journal for DurableJournal {
     }
 
     fn record(&self, record: Record) -> Result<(), JournalError> {
-        self.front.change(|fold, now_ms| {
-            let changes = fold.apply(record, now_ms)?;
-            if !changes.is_empty() {
-                self.ops.push(Op::Changes(changes))?;
-            }
-            Ok(())
-        })
+        self.change(record, None).map(|_something| ())
+    }
+
+    fn commit(&self, record: Record) -> JournalFuture<'_, Result<(), JournalError>> {
+        let (answer, written) = oneshot::channel();
+        // Before the first poll: who calls it first comes first.
+        let applied = self.change(record, Some(answer));
+        Box::pin(
+            async move { if applied? { written.await.map_err(|_| JournalError::Closed)? } else { Ok(()) } },
+        )
     }
 
     answered_by_the_front!();

@@ -37,8 +37,11 @@ pub(super) enum Op {
         failures: u64,
         answer: Answer,
     },
-    /// What one record changes.
-    Changes(Vec<Change>),
+    /// What one record changes. Answered, if somebody waits for it, when a killed process would not lose it.
+    Changes {
+        changes: Vec<Change>,
+        answer: Option<Answer>,
+    },
     Read(Reading),
     Close,
 }

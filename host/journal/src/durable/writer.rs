@@ -54,12 +54,17 @@ pub(super) struct Unanswered {
 }
 
 impl Unanswered {
+    /// Of an operation that is written. Who waits for no more than that is answered here.
     fn of(op: Op) -> Option<Self> {
         match op {
             Op::Append { position, answer, .. } => {
                 Some(Self { appended: Some(position), failures: 0, answer })
             }
             Op::Repeat { failures, answer } => Some(Self { appended: None, failures, answer }),
+            Op::Changes { answer: Some(answer), .. } => {
+                let _ = answer.send(Ok(()));
+                None
+            }
             _ => None,
         }
     }
@@ -133,7 +138,7 @@ impl Writer {
                     }
                     Op::Append { .. } => self.window,
                     // A record shares the window of an append that has begun.
-                    Op::Changes(_) => self.window.or(Some(now + self.settings.record_window)),
+                    Op::Changes { .. } => self.window.or(Some(now + self.settings.record_window)),
                     Op::Repeat { .. } => self.window.or(Some(now)),
                 };
                 group.push(op);
@@ -194,7 +199,7 @@ impl Writer {
         for op in group {
             match op {
                 Op::Append { position, at_ms, event, .. } => self.store.append(*position, *at_ms, event)?,
-                Op::Changes(changes) => {
+                Op::Changes { changes, .. } => {
                     for change in changes {
                         self.store.apply(change)?;
                     }
@@ -257,7 +262,10 @@ impl Writer {
                 Op::Append { answer, .. } | Op::Repeat { answer, .. } => {
                     let _ = answer.send(Err(error.clone()));
                 }
-                Op::Changes(changes) => self.backlog.push_back(changes),
+                Op::Changes { changes, answer } => {
+                    self.backlog.push_back(changes);
+                    let _ = answer.map(|answer| answer.send(Err(error.clone())));
+                }
                 Op::Read(_) | Op::Close => {}
             }
         }
