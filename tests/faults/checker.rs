@@ -32,6 +32,9 @@ const NEIGHBOURS: usize = 100;
 pub enum Expect {
     /// One reply that begins with this word, with which no other reply of this robot begins.
     Answer(String),
+    /// The same, but its reply is a dead letter until an operator tries it again: it keeps nothing waiting, and its place
+    /// among the others is lost.
+    Late(String),
     /// Its handler fails for good: the person is told in one line.
     Failure,
 }
@@ -136,7 +139,7 @@ impl Checker {
             return;
         }
         match &expect {
-            Expect::Answer(word) => {
+            Expect::Answer(word) | Expect::Late(word) => {
                 self.by_word.insert((name.0.clone(), word.clone()), name.clone());
             }
             Expect::Failure => self.failing.push(name.clone()),
@@ -162,6 +165,13 @@ impl Checker {
     /// Messages that are not acknowledged yet, or not answered.
     pub fn open(&self) -> usize {
         self.open.len()
+    }
+
+    /// How many of those that are answered late are not answered yet.
+    pub fn late(&self) -> usize {
+        let late =
+            |message: &&Message| matches!(message.expect, Expect::Late(_)) && message.answers.is_empty();
+        self.messages.values().filter(late).count()
     }
 
     /// How many messages were acknowledged.
@@ -279,7 +289,11 @@ impl Checker {
 
     fn settle(&mut self, name: &Name) {
         let Some(message) = self.messages.get(name) else { return };
-        let silent = message.given_up || (message.expect == Expect::Failure && self.failure.is_none());
+        let silent = match message.expect {
+            Expect::Answer(_) => message.given_up,
+            Expect::Late(_) => true,
+            Expect::Failure => message.given_up || self.failure.is_none(),
+        };
         if message.acked.is_some() && (silent || !message.answers.is_empty()) {
             self.open.remove(name);
         }
@@ -316,8 +330,9 @@ impl Checker {
         for messages in conversations.values_mut() {
             messages.sort_by_key(|message| message.sent.first().map(|(seq, _)| *seq));
             report.ordered_pairs += check_order(messages, &mut wrong);
-            for kill in self.kills.iter().filter(|kill| !kill.damaged) {
-                kill.check_repeats(messages, &mut wrong);
+            let next = self.kills.iter().skip(1).map(|kill| kill.from).chain([u64::MAX]);
+            for (kill, next) in self.kills.iter().zip(next).filter(|(kill, _)| !kill.damaged) {
+                kill.check_repeats(next, messages, &mut wrong);
             }
         }
         if wrong.is_empty() {
@@ -357,22 +372,24 @@ impl Kill {
         first < self.until.unwrap_or(u64::MAX) && again >= self.from
     }
 
-    /// The marks of what arrived are written in order: if one is missing after a kill, so are all that follow it.
-    fn check_repeats(&self, messages: &[&Message], wrong: &mut Vec<String>) {
+    /// The marks of what arrived are written in order: if one was missing before the `next` kill, so were all that follow
+    /// it.
+    fn check_repeats(&self, next: u64, messages: &[&Message], wrong: &mut Vec<String>) {
         let before = |message: &Message| {
             message.answers.first().map(|answer| answer.seq).filter(|seq| *seq < self.from)
         };
-        let repeated = |message: &&&Message| {
-            before(message).is_some() && message.answers.iter().any(|answer| answer.seq >= self.from)
+        let again = |message: &Message, until: u64| {
+            message.answers.iter().any(|answer| (self.from..until).contains(&answer.seq))
         };
-        let Some(first) = messages.iter().filter(repeated).filter_map(|message| before(message)).min() else {
-            return;
-        };
+        let repeated = messages.iter().filter(|message| again(message, next));
+        let Some(first) = repeated.filter_map(|message| before(message)).min() else { return };
         for message in messages {
-            if before(message).is_some_and(|seq| seq > first) && !repeated(&message) {
-                let later = message.answers.first().map(|answer| answer.seq);
+            if let Some(later) = before(message)
+                && later > first
+                && !again(message, u64::MAX)
+            {
                 wrong.push(format!(
-                    "after the kill at {} the reply of {first} came again, but not the later one of {later:?}, {:?}",
+                    "after the kill at {} the reply of {first} came again, but not that of {later}, {:?}",
                     self.from, message.expect
                 ));
             }
@@ -399,6 +416,9 @@ fn check_order(messages: &[&Message], wrong: &mut Vec<String>) -> usize {
     for (at, one) in messages.iter().enumerate() {
         for other in messages.iter().skip(at + 1).take(NEIGHBOURS) {
             let (Some(first), Some(second)) = (one.answers.first(), other.answers.first()) else { continue };
+            if [one, other].iter().any(|message| matches!(message.expect, Expect::Late(_))) {
+                continue;
+            }
             let in_order = match (one.was_taken_before(other), other.was_taken_before(one)) {
                 (true, _) => first.seq < second.seq,
                 (_, true) => second.seq < first.seq,

@@ -156,7 +156,7 @@ fn a_kill_excuses_what_it_interrupted() {
     // A reply from the middle: its mark was written, for that of the next one was.
     let mut story = Story::new();
     story.taken("a").answered("a").taken("b").answered("b").killed().restarted().answered("a");
-    story.fails_with("but not the later one");
+    story.fails_with("but not that of");
     // Two kills: the first reply came again after the one and was marked, the second only after the other.
     let mut story = Story::new();
     story.taken("a").answered("a").taken("b").answered("b").killed().restarted().answered("a");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use belfry_simulator::{Fault, Place};
+use belfry_simulator::{Fault, Happening, Place};
 
-use crate::world::{Plan, World, pause};
+use crate::world::{PATIENCE, Plan, World, pause};
 
 const CONVERSATIONS: u64 = 8;
 
@@ -50,6 +50,42 @@ async fn thirty_kills_under_load_lose_nothing() {
     let report = world.finish(CONVERSATIONS).await;
     assert!(report.kills >= 30, "{report}");
     assert!(report.frames > report.messages && report.ordered_pairs > 1_000, "{report}");
+}
+
+/// Says something for each acknowledgement, so that the journal waits for the disk while messages are answered, and returns
+/// at the moment when that many replies and one more have come.
+async fn talk_until(world: &mut World, since: u64, mut replies: u64) {
+    let mut watch = world.simulator.watch(since);
+    let mut more = 40;
+    while let Some(record) = watch.next().await {
+        match record.what {
+            Happening::Acked(_) if more > 0 => {
+                more -= 1;
+                world.tell(CONVERSATIONS, "tried {}", true);
+            }
+            Happening::Replied(_) if replies == 0 => return,
+            Happening::Replied(_) => replies -= 1,
+            _ => {}
+        }
+    }
+}
+
+/// The worst moment: a reply has just left, and what is to be written about it may not be.
+#[tokio::test]
+async fn a_reply_that_was_seen_is_never_made_anew() {
+    let mut world = Plan::new("a_reply_that_was_seen_is_never_made_anew").start().await;
+    for _ in 0..20 {
+        let since = world.simulator.now();
+        for _ in 0..10 {
+            world.tell(CONVERSATIONS, "tried {}", true);
+        }
+        let replies = world.rng.below(30);
+        tokio::time::timeout(PATIENCE, talk_until(&mut world, since, replies)).await.expect("replies");
+        world.kill_and_restart().await;
+        world.connected().await;
+    }
+    let report = world.finish(CONVERSATIONS).await;
+    assert!(report.repeated_after_kill > 0, "{report}");
 }
 
 #[tokio::test]

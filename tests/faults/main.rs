@@ -21,6 +21,7 @@ mod clock;
 mod disk;
 mod gateway;
 mod kill;
+mod letters;
 mod plugins;
 mod seed;
 mod soak;
