@@ -3,7 +3,7 @@
 //! ```text
 //! B="cargo run --release --manifest-path benches/journal/Cargo.toml --"
 //! $B                                 # the journal beside its bare engine, latencies, backlogs: three minutes
-//! $B latency --seconds 1             # one of `sustained`, `latency`, `backlog`, so many seconds for each line
+//! $B latency 300 --seconds 1         # one of `sustained`, `latency`, `backlog`, at 300/s, a second for each line
 //! $B engines                         # the engines bare: four minutes
 //! $B engines sqlite 300              # lines that contain all words
 //! ```
@@ -34,15 +34,17 @@ fn main() {
         ["engines", ref wanted @ ..] => return engines::main(wanted, run / 2),
         _ => {}
     }
-    for word in &words {
-        assert!(["sustained", "latency", "backlog"].contains(word), "there is no benchmark {word}");
+    let rates: Vec<u32> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    let names: Vec<&str> = words.into_iter().filter(|word| word.parse::<u32>().is_err()).collect();
+    for name in &names {
+        assert!(["sustained", "latency", "backlog"].contains(name), "there is no benchmark {name}");
     }
-    let wanted = |name| words.is_empty() || words.contains(&name);
+    let wanted = |name| names.is_empty() || names.contains(&name);
     if wanted("sustained") {
         appends::sustained(run);
     }
     if wanted("latency") {
-        appends::latency(run);
+        appends::latency(run, if rates.is_empty() { &[300, 1000, 5000] } else { &rates });
     }
     if wanted("backlog") {
         backlog::main();
