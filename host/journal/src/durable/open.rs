@@ -150,10 +150,10 @@ fn start_anew(folder: &Folder, limits: Limits, marked: u64, reason: String) -> R
     let copy = folder.copy_to_salvage(&set_aside).map_err(refused)?;
     let mut store =
         Connection::open(folder.store()).map_err(StoreError::from).and_then(Store::new).map_err(broken)?;
-    store.begin(true).map_err(broken)?;
+    store.begin().map_err(broken)?;
     let salvaged = super::salvage::salvage(&copy.join(super::files::STORE), &mut store).map_err(broken)?;
     store.remember_last(marked).map_err(broken)?;
-    store.commit().map_err(broken)?;
+    store.commit().and_then(|()| store.sync()).map_err(broken)?;
     let _ = std::fs::remove_dir_all(copy);
     drop(store);
     let mut mark = folder.mark()?;

@@ -75,7 +75,7 @@ impl Writer {
         let before_ms = now_ms.saturating_sub(millis(self.settings.keep_for));
         let (used, free) = self.store.bytes()?;
         let written = self.store.connection.total_changes();
-        self.store.begin(false)?;
+        self.store.begin()?;
         self.retire_events(before_ms, used.saturating_sub(self.settings.keep_bytes))?;
         let limits = self.settings.limits;
         self.store.retire_seen(now_ms.saturating_sub(millis(limits.dedupe_for)), limits.dedupe_keys)?;

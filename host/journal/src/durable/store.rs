@@ -1,5 +1,7 @@
 //! The tables of a durable journal, and what is written to them. `read.rs` has what is read, `retention.rs` what goes.
 
+use std::fs::File;
+
 use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, params};
 
@@ -33,7 +35,7 @@ const SCHEMA: &str = "
         PRIMARY KEY (bucket, key)) WITHOUT ROWID;
     CREATE TABLE counter (month INTEGER, name TEXT, total INTEGER NOT NULL, crc INTEGER NOT NULL,
         PRIMARY KEY (month, name)) WITHOUT ROWID;
-    INSERT INTO meta VALUES ('digest', 0), ('last', 0), ('syncs', 0);
+    INSERT INTO meta VALUES ('digest', 0), ('last', 0), ('probes', 0);
 ";
 
 pub(super) type Result<T> = std::result::Result<T, StoreError>;
@@ -45,6 +47,9 @@ pub(super) enum StoreError {
     /// What is stored is not what was written.
     #[error("{0}")]
     Damaged(String),
+    /// What the disk holds is unknown until the store is opened again.
+    #[error("the disk failed to sync: {0}")]
+    Sync(std::io::Error),
 }
 
 impl StoreError {
@@ -53,6 +58,7 @@ impl StoreError {
         match self {
             Self::Damaged(_) => true,
             Self::Engine(error) => is_damage(error),
+            Self::Sync(_) => false,
         }
     }
 }
@@ -80,7 +86,8 @@ pub(super) struct Store {
     digest: u64,
     committed_digest: u64,
     last: u64,
-    synchronous: bool,
+    /// The engine's log, opened for its first sync.
+    log: Option<File>,
     pub(super) seen_rows: usize,
 }
 
@@ -91,7 +98,7 @@ impl Store {
         // Exclusive before the first use: then no shared memory is needed beside the file.
         connection.execute_batch(
             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 2000;
+             PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 2000;
              PRAGMA journal_size_limit = 33554432; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;",
         )?;
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -111,7 +118,7 @@ impl Store {
 
     /// A store that is only read, and may be damaged anywhere.
     pub(super) fn to_read(connection: Connection) -> Self {
-        Self { connection, digest: 0, committed_digest: 0, last: 0, synchronous: true, seen_rows: 0 }
+        Self { connection, digest: 0, committed_digest: 0, last: 0, log: None, seen_rows: 0 }
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -122,20 +129,11 @@ impl Store {
         self.digest
     }
 
-    /// Begins a transaction; its commit waits for the disk only if it is to be `durable`.
-    pub(super) fn begin(&mut self, durable: bool) -> Result<()> {
-        if self.synchronous != durable {
-            self.connection.execute_batch(if durable {
-                "PRAGMA synchronous = FULL"
-            } else {
-                "PRAGMA synchronous = NORMAL"
-            })?;
-            self.synchronous = durable;
-        }
-        self.run("BEGIN IMMEDIATE", [])?;
-        Ok(())
+    pub(super) fn begin(&self) -> Result<()> {
+        self.run("BEGIN IMMEDIATE", []).map(drop)
     }
 
+    /// From here on the transaction survives a killed process; a power cut it survives after [`sync`](Self::sync).
     pub(super) fn commit(&mut self) -> Result<()> {
         if self.digest != self.committed_digest {
             self.run("UPDATE meta SET value = ?1 WHERE name = 'digest'", [self.digest.cast_signed()])?;
@@ -153,11 +151,28 @@ impl Store {
         }
     }
 
-    /// Brings everything committed to the disk.
+    /// Brings everything committed to the disk. The engine would do so with each commit, but must be told by a statement
+    /// before those that are to wait and those that are not, and waits for the times of the file as well.
     pub(super) fn sync(&mut self) -> Result<()> {
-        self.begin(true)?;
-        self.run("UPDATE meta SET value = value + 1 WHERE name = 'syncs'", [])?;
-        self.commit()
+        let mut sync = || -> std::io::Result<()> {
+            let log = match &self.log {
+                Some(log) => log,
+                None => {
+                    let path = format!("{}-wal", self.connection.path().unwrap_or_default());
+                    self.log.insert(File::options().write(true).open(path)?)
+                }
+            };
+            log.sync_data()
+        };
+        sync().map_err(StoreError::Sync)
+    }
+
+    /// Finds out whether the disk takes anything.
+    pub(super) fn probe(&mut self) -> Result<()> {
+        self.begin()?;
+        self.run("UPDATE meta SET value = value + 1 WHERE name = 'probes'", [])?;
+        self.commit()?;
+        self.sync()
     }
 
     pub(super) fn append(&mut self, position: Position, at_ms: u64, event: &NewEvent) -> Result<()> {

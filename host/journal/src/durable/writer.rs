@@ -192,7 +192,7 @@ impl Writer {
             }
             return Ok(durable);
         }
-        self.store.begin(durable)?;
+        self.store.begin()?;
         for change in self.backlog.iter().flatten() {
             self.store.apply(change)?;
         }
@@ -208,6 +208,9 @@ impl Writer {
             }
         }
         self.store.commit()?;
+        if durable {
+            self.store.sync()?;
+        }
         Ok(true)
     }
 
@@ -284,7 +287,8 @@ impl Writer {
         if self.broken {
             return;
         }
-        match self.store.sync() {
+        let synced = if self.in_trouble.is_some() { self.store.probe() } else { self.store.sync() };
+        match synced {
             Ok(()) => {
                 self.note_written(true);
                 // With a backlog, it is over when that is written.
@@ -303,11 +307,17 @@ impl Writer {
     }
 
     fn explain(&mut self, error: &StoreError) -> JournalError {
-        if let StoreError::Engine(rusqlite::Error::SqliteFailure(failure, _)) = error
-            && failure.extended_code == rusqlite::ffi::SQLITE_IOERR_FSYNC
-        {
+        let failed_sync = match error {
+            StoreError::Sync(_) => true,
+            // A checkpoint syncs too.
+            StoreError::Engine(rusqlite::Error::SqliteFailure(failure, _)) => {
+                failure.extended_code == rusqlite::ffi::SQLITE_IOERR_FSYNC
+            }
+            _ => false,
+        };
+        if failed_sync {
             self.broken = true;
-            let reason = "the disk failed to sync: see to the disk, then start Belfry again".to_owned();
+            let reason = format!("{error}: see to the disk, then start Belfry again");
             return JournalError::Storage { path: self.path.clone(), reason };
         }
         self.shared.explain(error, self.path.clone())
