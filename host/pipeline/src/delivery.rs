@@ -1,6 +1,6 @@
 //! A reply on its way, with its retries and its own clock.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use belfry_dingtalk::{
     Advice, MAX_PARAM_BYTES, OpenApiError, OpenMessage, OutMessage, SendError, SessionWebhook,
@@ -60,38 +60,40 @@ struct Failure {
 }
 
 impl Delivery {
-    /// Sends it until it arrives, cannot arrive, or its time is up.
-    pub(crate) async fn deliver(mut self) {
+    /// Sends it until it arrives, cannot arrive, or its time is up. `Break`: the process is about to end, and the next one
+    /// finds it in the journal.
+    pub(crate) async fn deliver(mut self) -> ControlFlow<()> {
+        const LEFT: ControlFlow<()> = ControlFlow::Break(());
+        const OVER: ControlFlow<()> = ControlFlow::Continue(());
         let app = self.app.clone();
         let mut pauses = pauses(app.limits.longest_pause);
         let mut course = Course::default();
-        // What was read from the journal can be read there again by the next process.
         if self.kept.is_none() && app.stopping.is_cancelled() {
-            return;
+            return LEFT;
         }
         loop {
             if let Some(limiter) = &app.replies
                 && app.unless_stopping(limiter.turn(&self.conversation)).await.is_none()
             {
-                return;
+                return LEFT;
             }
             let (reply, loading) = match self.kept.take() {
                 Some(reply) => (reply, None),
                 None => {
-                    let Ok(loading) = app.loading.acquire().await else { return };
-                    let Some(reply) = self.load().await else { return };
+                    let Ok(loading) = app.loading.acquire().await else { return LEFT };
+                    let Some(reply) = self.load().await else { return OVER };
                     (reply, Some(loading))
                 }
             };
             let next = pauses.next().unwrap_or(app.limits.longest_pause);
-            let Some(pause) = self.try_once(&reply, &mut course, next).await else { return };
+            let Some(pause) = self.try_once(&reply, &mut course, next).await else { return OVER };
             // During a pause only what is kept anyway takes memory.
             if loading.is_none() {
                 self.kept = Some(reply);
             }
             drop(loading);
             if app.unless_stopping(tokio::time::sleep(pause)).await.is_none() {
-                return;
+                return LEFT;
             }
         }
     }

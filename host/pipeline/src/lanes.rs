@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
+    ops::ControlFlow,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -10,8 +11,8 @@ use std::{
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
-/// What is done with one item.
-type Run<T> = Box<dyn Fn(T) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+/// What is done with one item. `Break`: it is left to the next process, and so is all that is behind it.
+type Run<T> = Box<dyn Fn(T) -> Pin<Box<dyn Future<Output = ControlFlow<()>> + Send>> + Send + Sync>;
 
 /// Lanes of items of kind `T`. A lane exists as long as it has work; its items are bounded by whoever pushes them
 /// (the journal, which counts everything unfinished).
@@ -24,7 +25,7 @@ pub(crate) struct Lanes<T> {
 impl<T: Send + 'static> Lanes<T> {
     pub(crate) fn new<F>(tasks: TaskTracker, run: impl Fn(T) -> F + Send + Sync + 'static) -> Arc<Self>
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = ControlFlow<()>> + Send + 'static,
     {
         Arc::new(Self { waiting: Mutex::default(), run: Box::new(move |item| Box::pin(run(item))), tasks })
     }
@@ -71,7 +72,10 @@ struct Lane<T: Send + 'static> {
 impl<T: Send + 'static> Lane<T> {
     async fn work_off(mut self) {
         while let Some(item) = self.lanes.next(&self.key) {
-            (self.lanes.run)(item).await;
+            // The lane stays where it is, so that nothing overtakes: what comes later waits in it, and nobody works it off.
+            if (self.lanes.run)(item).await.is_break() {
+                break;
+            }
         }
         self.finished = true;
     }
@@ -111,6 +115,7 @@ mod tests {
                 tokio::task::yield_now().await;
                 running.fetch_sub(1, Ordering::SeqCst);
                 sender.send(n).unwrap();
+                ControlFlow::Continue(())
             }
         });
         for n in 0..100 {
@@ -135,6 +140,7 @@ mod tests {
                     let _ = gate.acquire().await;
                 }
                 sender.send(name).unwrap();
+                ControlFlow::Continue(())
             }
         });
         lanes.push("a".into(), "slow");
@@ -154,6 +160,7 @@ mod tests {
             async move {
                 assert_ne!(n, 1, "one item fails");
                 sender.send(n).unwrap();
+                ControlFlow::Continue(())
             }
         });
         for n in 0..3 {
@@ -162,5 +169,28 @@ mod tests {
         assert_eq!(seen.recv().await, Some(0));
         assert_eq!(seen.recv().await, Some(2));
         finish(tasks).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_overtakes_what_is_left_behind() {
+        let tasks = TaskTracker::new();
+        let (sender, mut seen) = mpsc::unbounded_channel();
+        let lanes = Lanes::new(tasks.clone(), move |(key, n): (&'static str, usize)| {
+            let sender = sender.clone();
+            async move {
+                sender.send((key, n)).unwrap();
+                if (key, n) == ("a", 1) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+        });
+        for n in 0..3 {
+            lanes.push("a".into(), ("a", n));
+            lanes.push("b".into(), ("b", n));
+        }
+        finish(tasks.clone()).await;
+        lanes.push("a".into(), ("a", 3));
+        tasks.wait().await;
+        let seen: Vec<_> = std::iter::from_fn(|| seen.try_recv().ok()).collect();
+        let of = |key| seen.iter().filter(|(k, _)| *k == key).map(|(_, n)| *n).collect::<Vec<_>>();
+        assert_eq!((of("a"), of("b")), (vec![0, 1], vec![0, 1, 2]));
     }
 }

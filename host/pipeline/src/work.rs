@@ -1,6 +1,6 @@
 //! A message that is to be handled, with its tries.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use belfry_dingtalk::{BotMessage, OutMessage};
 use belfry_event::CloudEvent;
@@ -65,26 +65,30 @@ struct Failure {
 impl Work {
     /// Has the message handled, again and again while that fails for a while only. Tries after the first end at
     /// `handle_within`, so that a failing handler does not hold its conversation back for longer.
-    pub(crate) async fn handle(mut self) {
+    pub(crate) async fn handle(mut self) -> ControlFlow<()> {
+        const LEFT: ControlFlow<()> = ControlFlow::Break(());
+        const OVER: ControlFlow<()> = ControlFlow::Continue(());
         let app = self.app.clone();
         let mut pauses = pauses(app.limits.longest_pause);
         let mut tries = Tries::default();
         loop {
             // The journal has it, and the next process will take it up.
             if app.stopping.is_cancelled() {
-                return;
+                return LEFT;
             }
             let (mut loaded, loading) = match self.kept.take() {
                 Some(loaded) => (loaded, None),
                 None => {
-                    let Ok(loading) = app.loading.acquire().await else { return };
-                    let Some(loaded) = self.load().await else { return };
+                    let Ok(loading) = app.loading.acquire().await else { return LEFT };
+                    let Some(loaded) = self.load().await else { return OVER };
                     (loaded, Some(loading))
                 }
             };
             let next = pauses.next().unwrap_or(app.limits.longest_pause);
             // Boxed: while many wait for their turn, only those that have it take the memory of a call.
-            let Some(pause) = Box::pin(self.try_once(&mut loaded, &mut tries, next)).await else { return };
+            let Some(pause) = Box::pin(self.try_once(&mut loaded, &mut tries, next)).await else {
+                return OVER;
+            };
             // During a pause only what is kept anyway takes memory.
             if loading.is_none() {
                 Arc::make_mut(&mut loaded.message).attempt += 1;
@@ -92,7 +96,7 @@ impl Work {
             }
             drop(loading);
             if app.unless_stopping(tokio::time::sleep(pause)).await.is_none() {
-                return;
+                return LEFT;
             }
         }
     }
