@@ -3,7 +3,7 @@
 //!
 //! Every choice comes from one number, printed at the start: `BELFRY_FAULT_SEED=… cargo test --test faults` makes the same
 //! choices again. What the machine makes of them (which instruction is the last before a kill) is its own.
-//! `cargo xtask soak` runs the mix for longer.
+//! `BELFRY_FAULT_RECORDS=folder` keeps what the gateway recorded. `cargo xtask soak` runs the mix for longer.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

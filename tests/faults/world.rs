@@ -1,6 +1,13 @@
 //! A gateway, a bot that is killed and started again, and the checker that watches both.
 
-use std::{collections::VecDeque, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{BufWriter, Write},
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
 
 use belfry_simulator::{Fault, Person, Say, Simulator, SimulatorConfig, conversation_id};
 use tempfile::TempDir;
@@ -100,6 +107,10 @@ impl Plan {
         std::fs::write(folder.path().join("belfry.toml"), config).unwrap();
         std::fs::create_dir_all(folder.path().join("plugins")).unwrap();
         let mut world = World {
+            records: std::env::var_os("BELFRY_FAULT_RECORDS").map(|folder| {
+                let path = PathBuf::from(folder).join(self.name);
+                BufWriter::new(File::create(path).unwrap())
+            }),
             rng: Rng::of(self.name),
             checker: Checker::new((!self.failure.is_empty()).then_some(self.failure), honours),
             child: None,
@@ -135,12 +146,14 @@ pub struct World {
     builds: u32,
     /// What was said last, to be said again.
     lately: VecDeque<Say>,
+    /// Where what is recorded goes too: a file of the test's name in the folder `BELFRY_FAULT_RECORDS`.
+    records: Option<BufWriter<File>>,
 }
 
 impl World {
     /// Starts the program in the world's folder.
     pub fn launch(&mut self) {
-        let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let command = self
             .command()
             .args(["run", "--log-format", "json", "--config"])
@@ -266,6 +279,9 @@ impl World {
             }
             for record in page.records {
                 self.checker.read(&record);
+                if let Some(file) = &mut self.records {
+                    writeln!(file, "{}", serde_json::to_string(&record).unwrap()).unwrap();
+                }
             }
         }
     }
