@@ -17,9 +17,16 @@ type Run<T> = Box<dyn Fn(T) -> Pin<Box<dyn Future<Output = ControlFlow<()>> + Se
 /// Lanes of items of kind `T`. A lane exists as long as it has work; its items are bounded by whoever pushes them
 /// (the journal, which counts everything unfinished).
 pub(crate) struct Lanes<T> {
-    waiting: Mutex<HashMap<Arc<str>, VecDeque<T>>>,
+    waiting: Mutex<HashMap<Arc<str>, Waiting<T>>>,
     run: Run<T>,
     tasks: TaskTracker,
+}
+
+/// What waits in a lane behind the item that runs.
+enum Waiting<T> {
+    Items(VecDeque<T>),
+    /// Nothing any more: all of it is left to the next process.
+    Left,
 }
 
 impl<T: Send + 'static> Lanes<T> {
@@ -33,13 +40,15 @@ impl<T: Send + 'static> Lanes<T> {
     /// Puts an item behind the others of its key.
     pub(crate) fn push(self: &Arc<Self>, key: Arc<str>, item: T) {
         let mut waiting = self.waiting();
-        if let Some(lane) = waiting.get_mut(&key) {
-            lane.push_back(item);
-            return;
+        match waiting.get_mut(&key) {
+            Some(Waiting::Items(lane)) => lane.push_back(item),
+            Some(Waiting::Left) => {}
+            None => {
+                waiting.insert(key.clone(), Waiting::Items(VecDeque::from([item])));
+                drop(waiting);
+                self.start(key);
+            }
         }
-        waiting.insert(key.clone(), VecDeque::from([item]));
-        drop(waiting);
-        self.start(key);
     }
 
     fn start(self: &Arc<Self>, key: Arc<str>) {
@@ -50,14 +59,22 @@ impl<T: Send + 'static> Lanes<T> {
     /// The next item of a lane; a lane without one ends here, under the same lock that `push` takes.
     fn next(&self, key: &Arc<str>) -> Option<T> {
         let mut waiting = self.waiting();
-        let item = waiting.get_mut(key).and_then(VecDeque::pop_front);
+        let item = match waiting.get_mut(key) {
+            Some(Waiting::Items(lane)) => lane.pop_front(),
+            _ => None,
+        };
         if item.is_none() {
             waiting.remove(key);
         }
         item
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Arc<str>, VecDeque<T>>> {
+    /// Nothing of this lane is done any more, so that nothing overtakes what was left.
+    fn leave(&self, key: &Arc<str>) {
+        self.waiting().insert(key.clone(), Waiting::Left);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Arc<str>, Waiting<T>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,8 +89,8 @@ struct Lane<T: Send + 'static> {
 impl<T: Send + 'static> Lane<T> {
     async fn work_off(mut self) {
         while let Some(item) = self.lanes.next(&self.key) {
-            // The lane stays where it is, so that nothing overtakes: what comes later waits in it, and nobody works it off.
             if (self.lanes.run)(item).await.is_break() {
+                self.lanes.leave(&self.key);
                 break;
             }
         }

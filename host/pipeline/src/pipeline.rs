@@ -11,7 +11,7 @@ use belfry_plugin_host::Plugins;
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
@@ -137,6 +137,9 @@ impl Pipeline {
             watcher.abort();
         }
         ledger.settle();
+        // A question is answered when everything before it is written. Else the mark of a reply that arrived at the last
+        // moment could end with the process, and the next one would send it again.
+        let _ = timeout(FAREWELL, journal.events(None, 1)).await;
         for watched in apps {
             watched.app.counting.tell(&watched.app.name);
         }
