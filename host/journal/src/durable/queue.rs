@@ -75,7 +75,7 @@ enum Sleeping {
     /// Anything wakes the writer.
     Idle,
     /// Only a question does, or the end, or enough for a group.
-    InWindow,
+    InWindow { room: usize },
 }
 
 impl Queue {
@@ -87,7 +87,7 @@ impl Queue {
         let wake = match line.sleeping {
             Sleeping::Awake => false,
             Sleeping::Idle => true,
-            Sleeping::InWindow => op.is_urgent() || line.ops.len() + 1 >= MAX_GROUP,
+            Sleeping::InWindow { room } => op.is_urgent() || line.ops.len() + 1 >= room,
         };
         line.ops.push_back(op);
         if wake {
@@ -107,10 +107,10 @@ impl Queue {
         self.sleep(Sleeping::Idle, at_most, |line| line.ops.is_empty());
     }
 
-    /// Waits so long for others, unless there is something that must not wait, or enough.
-    pub(super) fn wait_for_company(&self, so_long: Duration) {
-        self.sleep(Sleeping::InWindow, so_long, |line| {
-            line.ops.len() < MAX_GROUP && !line.ops.iter().any(Op::is_urgent)
+    /// Waits so long for others, unless there is something that must not wait, or `room` others.
+    pub(super) fn wait_for_company(&self, so_long: Duration, room: usize) {
+        self.sleep(Sleeping::InWindow { room }, so_long, |line| {
+            line.ops.len() < room && !line.ops.iter().any(Op::is_urgent)
         });
     }
 

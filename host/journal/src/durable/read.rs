@@ -4,11 +4,8 @@ use bytes::Bytes;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
-    seal,
-    store::{
-        Result, Store, StoreError, counter_sum, dead_sum, delivery_sum, event_sum, open_sum, route_sum,
-        seen_sum, value_sum,
-    },
+    seal::{self, counter_sum, dead_sum, delivery_sum, event_sum, open_sum, route_sum, seen_sum, value_sum},
+    store::{Result, Store, StoreError},
 };
 use crate::{
     Counter, Culprit, DeadLetter, EventState, Position, Route, TracedEvent, ledger::Owed, letters::Death,

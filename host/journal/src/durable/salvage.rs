@@ -6,8 +6,8 @@ use rusqlite::{Connection, Row};
 
 use super::{
     read::{COUNTERS, DEAD, ROUTES, counter_row, dead_row, route_row},
-    seal,
-    store::{Result, Store, seen_sum},
+    seal::{self, seen_sum},
+    store::{Result, Store},
 };
 use crate::{EventState, KeyValueWrite, Position, TracedEvent, fold::Change};
 

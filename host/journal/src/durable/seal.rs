@@ -1,30 +1,72 @@
 //! Checksums: every row of a durable journal carries one over all that it says.
 
-use crate::Position;
+use crate::{Counter, DeadLetter, Position, Route, letters::Death};
 
 /// A checksum over parts, each with its length, so that bytes cannot move from one to the next.
 #[derive(Clone, Default)]
-pub(super) struct Sum(crc32fast::Hasher);
+struct Sum(crc32fast::Hasher);
 
 impl Sum {
-    pub(super) fn of(mut self, part: &[u8]) -> Self {
+    fn of(mut self, part: &[u8]) -> Self {
         self.0.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         self.0.update(part);
         self
     }
 
-    pub(super) fn number(mut self, number: u64) -> Self {
+    fn number(mut self, number: u64) -> Self {
         self.0.update(&number.to_le_bytes());
         self
     }
 
-    pub(super) fn place(self, event: Position, delivery: Option<u32>) -> Self {
+    fn place(self, event: Position, delivery: Option<u32>) -> Self {
         self.number(event.0).number(delivery.map_or(0, |index| u64::from(index) + 1))
     }
 
-    pub(super) fn finish(self) -> u32 {
+    fn finish(self) -> u32 {
         self.0.finalize()
     }
+}
+
+pub(super) fn event_sum(position: Position, at_ms: u64, key: &[u8], payload: &[u8], private: &[u8]) -> u32 {
+    Sum::default().place(position, None).number(at_ms).of(key).of(payload).of(private).finish()
+}
+
+pub(super) fn seen_sum(position: Position, at_ms: u64, keys: &str) -> u32 {
+    Sum::default().place(position, None).number(at_ms).of(keys.as_bytes()).finish()
+}
+
+pub(super) fn delivery_sum(event: Position, index: u32, at_ms: u64, payload: &[u8]) -> u32 {
+    Sum::default().place(event, Some(index)).number(at_ms).of(payload).finish()
+}
+
+pub(super) fn open_sum(event: Position, delivery: Option<u32>, key: &[u8], bytes: usize) -> u32 {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    Sum::default().place(event, delivery).of(key).number(bytes).finish()
+}
+
+pub(super) fn dead_sum(death: &Death) -> u32 {
+    let DeadLetter { event, delivery, reason, attempts } = &death.letter;
+    let bytes = u64::try_from(death.bytes).unwrap_or(u64::MAX);
+    let sum = Sum::default().place(*event, *delivery).of(death.key.as_bytes()).number(bytes);
+    let sum = sum.of(reason.as_bytes()).number((*attempts).into()).number(death.at_ms);
+    match &death.culprit {
+        Some(culprit) => sum.of(culprit.plugin.as_bytes()).number(culprit.generation).finish(),
+        None => sum.finish(),
+    }
+}
+
+pub(super) fn route_sum(route: &Route) -> u32 {
+    let Route { conversation, address, expires_at_ms } = route;
+    Sum::default().of(conversation.as_bytes()).of(address).number(*expires_at_ms).finish()
+}
+
+pub(super) fn value_sum(bucket: &str, key: &str, value: &[u8]) -> u32 {
+    Sum::default().of(bucket.as_bytes()).of(key.as_bytes()).of(value).finish()
+}
+
+pub(super) fn counter_sum(counter: &Counter) -> u32 {
+    let Counter { month, name, total } = counter;
+    Sum::default().number((*month).into()).of(name.as_bytes()).number(*total).finish()
 }
 
 /// A number for what is open, such that the XOR of many tells whether one is missing (the finaliser of splitmix64).

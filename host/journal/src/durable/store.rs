@@ -5,7 +5,10 @@ use std::fs::File;
 use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, params};
 
-use super::seal::{Sum, join, scramble, seal_attempts};
+use super::seal::{
+    counter_sum, dead_sum, delivery_sum, event_sum, join, open_sum, route_sum, scramble, seal_attempts,
+    seen_sum, value_sum,
+};
 use crate::{Counter, DeadLetter, NewEvent, Position, Route, fold::Change, letters::Death};
 
 /// Says that a file is a Belfry journal: "BFJL".
@@ -356,46 +359,4 @@ impl Store {
     pub(super) fn run(&self, statement: &str, values: impl rusqlite::Params) -> Result<usize> {
         Ok(self.connection.prepare_cached(statement)?.execute(values)?)
     }
-}
-
-pub(super) fn event_sum(position: Position, at_ms: u64, key: &[u8], payload: &[u8], private: &[u8]) -> u32 {
-    Sum::default().place(position, None).number(at_ms).of(key).of(payload).of(private).finish()
-}
-
-pub(super) fn seen_sum(position: Position, at_ms: u64, keys: &str) -> u32 {
-    Sum::default().place(position, None).number(at_ms).of(keys.as_bytes()).finish()
-}
-
-pub(super) fn delivery_sum(event: Position, index: u32, at_ms: u64, payload: &[u8]) -> u32 {
-    Sum::default().place(event, Some(index)).number(at_ms).of(payload).finish()
-}
-
-pub(super) fn open_sum(event: Position, delivery: Option<u32>, key: &[u8], bytes: usize) -> u32 {
-    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    Sum::default().place(event, delivery).of(key).number(bytes).finish()
-}
-
-pub(super) fn dead_sum(death: &Death) -> u32 {
-    let DeadLetter { event, delivery, reason, attempts } = &death.letter;
-    let bytes = u64::try_from(death.bytes).unwrap_or(u64::MAX);
-    let sum = Sum::default().place(*event, *delivery).of(death.key.as_bytes()).number(bytes);
-    let sum = sum.of(reason.as_bytes()).number((*attempts).into()).number(death.at_ms);
-    match &death.culprit {
-        Some(culprit) => sum.of(culprit.plugin.as_bytes()).number(culprit.generation).finish(),
-        None => sum.finish(),
-    }
-}
-
-pub(super) fn route_sum(route: &Route) -> u32 {
-    let Route { conversation, address, expires_at_ms } = route;
-    Sum::default().of(conversation.as_bytes()).of(address).number(*expires_at_ms).finish()
-}
-
-pub(super) fn value_sum(bucket: &str, key: &str, value: &[u8]) -> u32 {
-    Sum::default().of(bucket.as_bytes()).of(key.as_bytes()).of(value).finish()
-}
-
-pub(super) fn counter_sum(counter: &Counter) -> u32 {
-    let Counter { month, name, total } = counter;
-    Sum::default().number((*month).into()).of(name.as_bytes()).number(*total).finish()
 }

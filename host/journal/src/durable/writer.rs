@@ -149,7 +149,7 @@ impl Writer {
             let left = self.window.map(|until| until.saturating_duration_since(Instant::now()));
             match left {
                 None | Some(Duration::ZERO) => return End::Over,
-                Some(left) => self.ops.wait_for_company(left),
+                Some(left) => self.ops.wait_for_company(left, MAX_GROUP.saturating_sub(group.len())),
             }
         }
     }
