@@ -164,6 +164,15 @@ fn a_kill_excuses_what_it_interrupted() {
 }
 
 #[test]
+fn not_everything_may_come_again_after_a_kill() {
+    let mut story = Story::new();
+    for id in ["a", "b", "c"] {
+        story.taken(id).answered(id);
+    }
+    story.killed().restarted().answered("a").answered("b").answered("c").fails_with("3 replies came again");
+}
+
+#[test]
 fn a_repeat_must_be_the_same() {
     let mut story = Story::new();
     story.taken("a").answered("a").unknown().replied("a", "cid", "another uuid");
