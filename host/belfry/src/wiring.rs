@@ -142,7 +142,11 @@ pub(crate) fn open_durable(config: &Config) -> Result<Arc<dyn Journal>, OpenErro
 }
 
 fn with_bounds(limits: Limits, config: &Config) -> Limits {
-    Limits { pending: config.pipeline.pending, pending_bytes: config.pipeline.pending_bytes, ..limits }
+    Limits {
+        pending: config.pipeline.pending.unwrap_or(limits.pending),
+        pending_bytes: config.pipeline.pending_bytes.unwrap_or(limits.pending_bytes),
+        ..limits
+    }
 }
 
 fn pipeline_config(config: &Config, transport: Transport) -> PipelineConfig {

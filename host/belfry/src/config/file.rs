@@ -217,10 +217,11 @@ pub enum JournalEngine {
 #[serde(deny_unknown_fields, default)]
 pub struct PipelineTable {
     /// Messages not yet handled plus replies not yet delivered, over all conversations. At the bound Belfry stops
-    /// acknowledging, so DingTalk keeps what comes and sends it again. Default 10000.
+    /// acknowledging, so DingTalk keeps what comes and sends it again. Default 100000 on the
+    /// disk, 10000 in memory.
     #[schemars(example = 10_000, range(min = 1, max = 10_000_000))]
     pub pending: Option<u32>,
-    /// The bytes of them, with the same effect. Default 32 MiB.
+    /// The bytes of them, with the same effect. Default 512 MiB on the disk, 32 MiB in memory.
     #[schemars(example = "32MiB")]
     pub pending_bytes: Option<String>,
     /// How long a handler that fails temporarily may hold its conversation back before the message is given up.

@@ -235,10 +235,10 @@ impl Default for Quota {
 /// Bounds of the path from a message to its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pipeline {
-    /// Messages not yet handled plus replies not yet delivered. At the bound acks are withheld.
-    pub pending: usize,
-    /// The bytes of them. At the bound acks are withheld.
-    pub pending_bytes: usize,
+    /// Messages not yet handled plus replies not yet delivered; at the bound acks are withheld. `None`: the engine's bound.
+    pub pending: Option<usize>,
+    /// The bytes of them; at the bound acks are withheld. `None`: the engine's bound.
+    pub pending_bytes: Option<usize>,
     /// How long a handler that fails temporarily may hold its conversation back.
     pub handle_within: Duration,
     /// How long a reply may take to arrive, waits included.
@@ -254,8 +254,8 @@ pub struct Pipeline {
 impl Default for Pipeline {
     fn default() -> Self {
         Self {
-            pending: 10_000,
-            pending_bytes: 32 << 20,
+            pending: None,
+            pending_bytes: None,
             handle_within: Duration::from_secs(30),
             deliver_within: Duration::from_secs(30 * 60),
             shutdown_grace: Duration::from_secs(15),

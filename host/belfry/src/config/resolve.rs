@@ -193,10 +193,8 @@ impl Resolver<'_> {
             self.time(&at.then(key), text.as_deref()).unwrap_or(default)
         };
         Pipeline {
-            pending: count(table.pending).unwrap_or(default.pending),
-            pending_bytes: bytes
-                .and_then(|bytes| usize::try_from(bytes).ok())
-                .unwrap_or(default.pending_bytes),
+            pending: count(table.pending),
+            pending_bytes: bytes.and_then(|bytes| usize::try_from(bytes).ok()),
             handle_within: time("handle_within", &table.handle_within, default.handle_within),
             deliver_within: time("deliver_within", &table.deliver_within, default.deliver_within),
             shutdown_grace: time("shutdown_grace", &table.shutdown_grace, default.shutdown_grace),

@@ -161,8 +161,8 @@ fn everything_set() {
     assert_eq!(
         config.pipeline,
         Pipeline {
-            pending: 1_000,
-            pending_bytes: 16 << 20,
+            pending: Some(1_000),
+            pending_bytes: Some(16 << 20),
             handle_within: Duration::from_secs(10),
             deliver_within: Duration::from_secs(3600),
             shutdown_grace: Duration::from_secs(5),
