@@ -190,7 +190,7 @@ pub struct JournalTable {
     #[schemars(example = &"belfry.journal")]
     pub path: Option<String>,
     /// How long a message waits for others to share its write to the disk, from "0ms" to "1s": longer takes less CPU and
-    /// acknowledges later. Default 2ms.
+    /// acknowledges and answers later. After a quiet time a message waits for nobody. Default 10ms.
     #[schemars(example = "5ms")]
     pub commit_window: Option<String>,
     /// How long messages that are over are kept for `belfry event`. Default 7d.

@@ -43,11 +43,10 @@ use crate::{
 pub struct DurableSettings {
     /// Its bounds.
     pub limits: Limits,
-    /// How long an append waits for others to share its sync. Those that come during a sync share the next in any case.
+    /// How long an append or a record waits for others to share its write, and an append its sync, while there is
+    /// traffic: after five times as long without any, the first is written at once. Those that come during a sync share
+    /// the next in any case. A process that is killed loses the records of this time at most, and repeats that work.
     pub commit_window: Duration,
-    /// How long a record waits for others to share its write. Zero writes at once; a process that is killed loses the
-    /// marks of this time at most, and repeats that work.
-    pub record_window: Duration,
     /// The longest that records stay unsynced when no append comes: what a power cut may undo.
     pub idle_sync: Duration,
     /// How long events that are over are kept for the trace.
@@ -62,8 +61,7 @@ impl Default for DurableSettings {
             Limits { pending: 100_000, pending_bytes: 512 << 20, dedupe_keys: 500_000, ..Limits::default() };
         Self {
             limits,
-            commit_window: Duration::from_millis(2),
-            record_window: Duration::ZERO,
+            commit_window: Duration::from_millis(10),
             idle_sync: Duration::from_secs(1),
             keep_for: Duration::from_secs(7 * 24 * 60 * 60),
             keep_bytes: 256 << 20,
@@ -106,6 +104,7 @@ impl DurableJournal {
             path: path.display().to_string(),
             ops: ops.clone(),
             window: None,
+            wrote: None,
             gathering: false,
             unanswered: Vec::new(),
             unsynced_appends: false,

@@ -18,6 +18,8 @@ use crate::{JournalError, Position, fold::Change, front::Front};
 
 /// How often writing is tried again while there is trouble and nothing else to write.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// So many commit windows without a write are a quiet time.
+const QUIET: u32 = 5;
 
 pub(super) struct Writer {
     pub(super) store: Store,
@@ -29,6 +31,8 @@ pub(super) struct Writer {
     pub(super) ops: Arc<Queue>,
     /// When what is being gathered is to be on the disk.
     pub(super) window: Option<Instant>,
+    /// When something was written last.
+    pub(super) wrote: Option<Instant>,
     /// There is an append in this window.
     pub(super) gathering: bool,
     /// Written, and waiting for the disk.
@@ -134,11 +138,11 @@ impl Writer {
                     Op::Close => return End::Closed,
                     Op::Append { .. } if !self.gathering => {
                         self.gathering = true;
-                        Some(now + self.settings.commit_window)
+                        Some(self.end_of_window(now))
                     }
                     Op::Append { .. } => self.window,
-                    // A record shares the window of an append that has begun.
-                    Op::Changes { .. } => self.window.or(Some(now + self.settings.record_window)),
+                    // A record shares the window that has begun.
+                    Op::Changes { .. } => Some(self.window.unwrap_or_else(|| self.end_of_window(now))),
                     Op::Repeat { .. } => self.window.or(Some(now)),
                 };
                 group.push(op);
@@ -152,6 +156,13 @@ impl Writer {
                 Some(left) => self.ops.wait_for_company(left, MAX_GROUP.saturating_sub(group.len())),
             }
         }
+    }
+
+    /// When what comes `now` is to be on the disk. After a quiet time at once: there is nobody to wait for.
+    fn end_of_window(&self, now: Instant) -> Instant {
+        let window = self.settings.commit_window;
+        let busy = self.wrote.is_some_and(|wrote| now.duration_since(wrote) < window * QUIET);
+        if busy { now + window } else { now }
     }
 
     /// Writes the group, and if the appends in it or before it are to count `now`, waits for the disk.
@@ -168,6 +179,7 @@ impl Writer {
                 self.unsynced_appends |= appends;
                 self.unanswered.extend(group.drain(..).filter_map(Unanswered::of));
                 if wrote {
+                    self.wrote = Some(Instant::now());
                     self.backlog.clear();
                     self.set_trouble(None);
                     self.note_written(durable);
