@@ -78,8 +78,14 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_crates() {
-        let (here, journal) = (Pipeline::default(), belfry_journal::MemoryLimits::default());
-        assert_eq!((here.pending, here.pending_bytes), (journal.pending, journal.pending_bytes));
+        let (here, memory) = (Pipeline::default(), belfry_journal::MemoryLimits::default());
+        let disk = DurableSettings::default().limits;
+        let documented = [(disk.pending, disk.pending_bytes), (memory.pending, memory.pending_bytes)];
+        assert_eq!(
+            documented,
+            [(100_000, 512 << 20), (10_000, 32 << 20)],
+            "change the words in config/file.rs too"
+        );
         let (kept, durable) = (Journal::on_disk("x".into()), DurableSettings::default());
         assert_eq!(
             (kept.commit_window, kept.keep_for, kept.keep_size),

@@ -8,6 +8,7 @@ use crate::{
 const HOST: &str = "Cargo.toml";
 const PLUGINS: &str = "plugins/Cargo.toml";
 const BENCH_GUEST: &str = "benches/guest/Cargo.toml";
+const BENCH_JOURNAL: &str = "benches/journal/Cargo.toml";
 
 /// The target of guest components.
 const GUEST_TARGET: &str = "wasm32-wasip2";
@@ -46,7 +47,7 @@ pub fn test(require_all: bool, filter: Option<&str>) -> Result<()> {
 }
 
 pub fn lint() -> Result<()> {
-    for workspace in [HOST, PLUGINS, BENCH_GUEST] {
+    for workspace in [HOST, PLUGINS, BENCH_GUEST, BENCH_JOURNAL] {
         run(cargo(&["fmt", "--all", "--check", "--manifest-path", workspace]))?;
     }
     for workspace in [HOST, PLUGINS] {
@@ -86,7 +87,11 @@ pub fn bench(arguments: &[String]) -> Result<()> {
     let mut load = cargo(&["bench", "--package", "belfry", "--bench", "load", "--"]);
     load.args(arguments);
     load.envs(peers.variables());
-    run(load)
+    run(load)?;
+    if arguments.is_empty() {
+        run(cargo(&["run", "--release", "--manifest-path", BENCH_JOURNAL, "--"]))?;
+    }
+    Ok(())
 }
 
 pub fn schemas() -> Result<()> {
