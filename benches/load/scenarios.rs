@@ -62,6 +62,7 @@ pub async fn windows(rate: u32, seconds: u32, runs: u32) -> Result<()> {
         Bot::belfry_with("window 2 ms", "commit_window = \"2ms\""),
         Bot::belfry_with("window 5 ms", "commit_window = \"5ms\""),
         Bot::belfry_with("window 10 ms", "commit_window = \"10ms\""),
+        Bot::belfry_with("window 20 ms", "commit_window = \"20ms\""),
     ];
     steady(&bots, rate, seconds, runs).await
 }

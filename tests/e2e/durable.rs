@@ -90,3 +90,25 @@ async fn two_processes_cannot_share_a_journal() {
     let pid = bot.child.id().unwrap().to_string();
     assert!(text.contains("belfry.journal") && text.contains(&pid), "{text}");
 }
+
+#[tokio::test]
+async fn a_mistake_in_the_config_costs_no_message() {
+    let mut bot = Setup::with(&[("naughty.wasm", naughty().await)]).tables(JOURNAL).start().await;
+    let since = bot.simulator.now();
+    bot.simulator.say(private("sleep 2000"));
+    bot.simulator.say(private("say still here"));
+    wait_for("two acks", || (bot.simulator.stats().acked == 2).then_some(())).await.unwrap();
+    bot.child.kill().await.unwrap();
+    let path = bot.folder.path().join("belfry.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("client_id = \"dingtest\"", "client_id = \"dingtext\"")).unwrap();
+    bot.restart();
+    bot.logged(&["apps that are not in the config", "\"left_alone\":2"]).await;
+    bot.connected(1).await;
+    bot.terminate().await;
+    assert_eq!(bot.replies(since, ""), 0);
+    std::fs::write(&path, config).unwrap();
+    bot.restart();
+    wait_for("the answers", || (bot.replies(since, "") == 2).then_some(())).await.unwrap();
+    assert_eq!((bot.replies(since, "slept"), bot.replies(since, "still here")), (1, 1));
+}

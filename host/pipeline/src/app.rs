@@ -2,6 +2,8 @@
 
 use std::{
     future::Future,
+    ops::ControlFlow,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,10 +14,10 @@ use belfry_dingtalk::{
     AckHandle, BotMessage, OpenApi, Push, RateLimit, RateLimiter, SessionWebhook, Topic, WebhookClient,
     WebhookPolicy,
 };
-use belfry_journal::{Appended, DeadLetter, Journal, JournalError, NewEvent, Record, Route};
+use belfry_journal::{Appended, DeadLetter, Journal, JournalError, NewEvent, Position, Record, Route};
 use belfry_plugin_host::Plugins;
-use futures_util::{StreamExt, stream::FuturesOrdered};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use futures_util::{FutureExt, StreamExt, stream::FuturesOrdered};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
@@ -52,8 +54,10 @@ pub(crate) struct App {
     pub(crate) replies: Option<RateLimiter>,
     /// One permit for each reply that is being sent.
     pub(crate) sending: Semaphore,
-    /// One permit for each message or reply that was read back from the journal.
-    pub(crate) loading: Semaphore,
+    /// One permit for each message that was read back from the journal.
+    pub(crate) loading_messages: Semaphore,
+    /// One permit for each reply that was.
+    pub(crate) loading_replies: Semaphore,
     /// One permit for each byte that waits in memory.
     memory: Arc<Semaphore>,
     pub(crate) counting: Counting,
@@ -88,7 +92,7 @@ impl App {
         let limits = config.limits;
         let allowed = &settings.allowed_users;
         let replies = limits.replies_per_minute.map(|most| {
-            let limit = RateLimit { most: most.get(), within: std::time::Duration::from_secs(60) };
+            let limit = RateLimit { most: most.get(), ..RateLimit::REPLIES };
             RateLimiter::new(limit, limits.conversations)
         });
         Self {
@@ -100,7 +104,8 @@ impl App {
             open_api: OpenApi::new(&config.transport, &settings.dingtalk),
             replies,
             sending: Semaphore::new(limits.sending.max(1)),
-            loading: Semaphore::new(limits.loading.max(1)),
+            loading_messages: Semaphore::new(limits.loading.max(1)),
+            loading_replies: Semaphore::new(limits.loading.max(1)),
             memory: Arc::new(Semaphore::new(limits.memory.min(Semaphore::MAX_PERMITS))),
             counting: Counting::default(),
             usage,
@@ -109,8 +114,14 @@ impl App {
             limits,
             failure_reply: config.failure_reply.clone(),
             stopping,
-            handling: Lanes::new(tasks.clone(), Work::handle),
-            delivering: Lanes::new(tasks.clone(), Delivery::deliver),
+            handling: Lanes::new(tasks.clone(), |work: Work| {
+                let (app, event) = (work.app.clone(), work.position);
+                async move { app.unless_panicking(event, None, work.handle()).await }
+            }),
+            delivering: Lanes::new(tasks.clone(), |delivery: Delivery| {
+                let (app, event, index) = (delivery.app.clone(), delivery.event, delivery.index);
+                async move { app.unless_panicking(event, Some(index), delivery.deliver()).await }
+            }),
         }
     }
 
@@ -322,6 +333,29 @@ impl App {
         self.memory.clone().try_acquire_many_owned(bytes).ok()
     }
 
+    /// A permit for something that is read back from the journal; none if the process is about to end, which begins
+    /// nothing any more.
+    pub(crate) async fn load<'a>(&self, permits: &'a Semaphore) -> Option<SemaphorePermit<'a>> {
+        let permit = self.unless_stopping(permits.acquire()).await?.ok()?;
+        (!self.stopping.is_cancelled()).then_some(permit)
+    }
+
+    /// What comes of the work. A bug of Belfry costs this one item, which is kept as a dead letter.
+    async fn unless_panicking(
+        &self,
+        event: Position,
+        delivery: Option<u32>,
+        work: impl Future<Output = ControlFlow<()>>,
+    ) -> ControlFlow<()> {
+        // What the work shares with others is behind locks that outlive a panic.
+        let Ok(flow) = AssertUnwindSafe(work).catch_unwind().await else {
+            let reason = "a bug of Belfry stopped it: the log has its place".to_owned();
+            self.give_up_stored(DeadLetter { event, delivery, reason, attempts: 1 });
+            return ControlFlow::Continue(());
+        };
+        flow
+    }
+
     /// What comes of it, unless the process is about to end and leaves the rest to the next one.
     pub(crate) async fn unless_stopping<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
@@ -343,7 +377,7 @@ impl App {
         let (event, delivery, reason) = (letter.event.0, letter.delivery, &letter.reason);
         error!(
             app = self.name,
-            event, delivery, reason, "what the journal holds cannot be used, and is given up"
+            event, delivery, reason, "something in the journal cannot be worked on, and is given up"
         );
         self.record(Record::Dead { letter, culprit: None, notice: None });
     }

@@ -50,7 +50,7 @@ pub struct Counts {
     pub failed: u64,
     /// Replies that ended as dead letters.
     pub undelivered: u64,
-    /// Replies sent again although the try before may have arrived.
+    /// Replies sent again that may have arrived: the answer to the try before was lost, or the process before ended.
     pub repeated: u64,
     /// Replies that arrived through the OpenAPI, because the session webhook had expired.
     pub through_open_api: u64,

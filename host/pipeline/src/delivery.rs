@@ -22,6 +22,8 @@ pub(crate) struct Delivery {
     pub(crate) conversation: Arc<str>,
     /// When its time to arrive began, if that is not when it was written.
     pub(crate) since: Option<Instant>,
+    /// An earlier process left it, and may have sent it.
+    pub(crate) left_behind: bool,
     /// The reply itself, as long as there is memory for it; otherwise it is read from the journal when its turn comes.
     pub(crate) kept: Option<Box<Reply>>,
 }
@@ -43,8 +45,8 @@ pub(crate) struct Reply {
 #[derive(Default)]
 struct Course {
     attempts: Option<u32>,
-    /// The webhook of which DingTalk said that it is not valid any more.
-    expired: Option<String>,
+    /// The webhooks of which DingTalk said that they are not valid any more.
+    expired: Vec<String>,
     /// So many parts of it have arrived; of use through the OpenAPI only, where a message may have to be cut smaller.
     parts: usize,
     /// The try before may have arrived.
@@ -80,7 +82,7 @@ impl Delivery {
             let (reply, loading) = match self.kept.take() {
                 Some(reply) => (reply, None),
                 None => {
-                    let Ok(loading) = app.loading.acquire().await else { return LEFT };
+                    let Some(loading) = app.load(&app.loading_replies).await else { return LEFT };
                     let Some(reply) = self.load().await else { return OVER };
                     (reply, Some(loading))
                 }
@@ -126,7 +128,8 @@ impl Delivery {
         let attempts = course.attempts.unwrap_or(reply.attempts) + 1;
         course.attempts = Some(attempts);
         self.begin(attempts);
-        if std::mem::take(&mut course.unknown) {
+        let first = attempts == reply.attempts + 1;
+        if std::mem::take(&mut course.unknown) || (first && self.left_behind) {
             self.app.counting.repeated.add();
         }
         let webhook = self.webhook(reply, course);
@@ -148,7 +151,7 @@ impl Delivery {
                 event = self.event.0,
                 "the session webhook has expired before its time"
             );
-            course.expired = Some(webhook.expose().to_owned());
+            course.expired.push(webhook.expose().to_owned());
             return Some(Duration::ZERO);
         }
         let until = reply.created + self.app.limits.deliver_within;
@@ -166,9 +169,14 @@ impl Delivery {
 
     /// The webhook to use: the message's own while it is valid, else a later one of the same conversation.
     fn webhook(&self, reply: &Reply, course: &Course) -> Option<SessionWebhook> {
+        // What has begun through the OpenAPI ends there: a webhook would say all of it again.
+        if course.parts > 0 {
+            return None;
+        }
         let (now, margin) = (now_ms(), self.app.limits.webhook_margin);
         let usable = |webhook: &SessionWebhook| {
-            !webhook.is_expired(now, margin) && course.expired.as_deref() != Some(webhook.expose())
+            !webhook.is_expired(now, margin)
+                && !course.expired.iter().any(|expired| expired == webhook.expose())
         };
         if let Some(own) = reply.private.webhook.as_ref().filter(|own| usable(own)) {
             return Some(own.clone());

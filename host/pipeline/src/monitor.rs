@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) apps: Vec<Watched>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) journal: Arc<dyn Journal>,
+    /// What belongs to apps that the config does not have.
+    pub(crate) left_alone: usize,
 }
 
 pub(crate) struct Watched {
@@ -100,6 +102,12 @@ impl Monitor {
         self.shared.apps.iter().map(|watched| watched.status(month)).collect()
     }
 
+    /// How many messages and replies of the journal belong to apps that are not in the config: they wait there until the
+    /// app is back.
+    pub fn left_alone(&self) -> usize {
+        self.shared.left_alone
+    }
+
     /// Puts a dead letter back to work: the message is handled again, or the reply sent again, behind whatever its
     /// conversation has waiting.
     ///
@@ -114,9 +122,9 @@ impl Monitor {
         if !apps.iter().any(|app| app.client_id == client_id) {
             return Err(RetryError::NoApp(client_id.to_owned()));
         }
-        journal.record(Record::Retry { event, delivery })?;
+        journal.commit(Record::Retry { event, delivery }).await?;
         // There is such an app: this was looked up a moment ago.
-        let _ = recovery::take_up_one(&apps, &letter.key, (event, delivery), Some(Instant::now()));
+        recovery::take_up_one(&apps, &letter.key, (event, delivery), Some(Instant::now()));
         Ok(())
     }
 }

@@ -75,7 +75,7 @@ impl Pipeline {
         });
         let apps: Vec<Arc<App>> = apps.collect();
         // Before anything new can come: what is pending goes first in its conversation.
-        recovery::take_up(&apps, &*journal).await?;
+        let left_alone = recovery::take_up(&apps, &*journal).await?;
         let connect = |(app, settings): (Arc<App>, &AppSettings)| {
             if app.admission.denies_all() {
                 warn!(
@@ -103,7 +103,7 @@ impl Pipeline {
         };
         let (apps, sources) = apps.into_iter().zip(&config.apps).map(connect).unzip();
         watchers.push(tokio::spawn(settle(ledger.clone())));
-        let shared = Arc::new(Shared { apps, ledger, journal });
+        let shared = Arc::new(Shared { apps, ledger, journal, left_alone });
         Ok(Self { shared, sources, stopping, tasks, watchers })
     }
 
@@ -117,7 +117,7 @@ impl Pipeline {
     /// otherwise as much as possible is worked off. What is left in the end is told, and ends with the runtime.
     pub async fn shutdown(self, grace: Duration) -> Left {
         let until = Instant::now() + grace;
-        let Shared { apps, ledger, journal } = &*self.shared;
+        let Shared { apps, ledger, journal, .. } = &*self.shared;
         if journal.is_durable() {
             self.stopping.cancel();
         }

@@ -79,7 +79,7 @@ impl Work {
             let (mut loaded, loading) = match self.kept.take() {
                 Some(loaded) => (loaded, None),
                 None => {
-                    let Ok(loading) = app.loading.acquire().await else { return LEFT };
+                    let Some(loading) = app.load(&app.loading_messages).await else { return LEFT };
                     let Some(loaded) = self.load().await else { return OVER };
                     (loaded, Some(loading))
                 }
@@ -272,6 +272,7 @@ impl Work {
             index,
             conversation: self.conversation.clone(),
             since: None,
+            left_behind: false,
             kept,
         });
     }
