@@ -1,4 +1,4 @@
-//! The files of a durable journal: its folder, the lock, the mark, and setting aside what is damaged.
+//! The files of a durable journal: its folder, the lock, the mark.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -10,9 +10,9 @@ use std::{
 use super::OpenError;
 
 pub(super) const STORE: &str = "journal.sqlite";
-const LOG: &str = "journal.sqlite-wal";
+pub(super) const LOG: &str = "journal.sqlite-wal";
 const LOCK: &str = "lock";
-const MARK: &str = "mark";
+pub(super) const MARK: &str = "mark";
 const SUSPECT: &str = "suspect";
 
 /// The folder of a journal, held by this process alone while this lives.
@@ -28,8 +28,8 @@ impl Folder {
         if path.exists() && !path.is_dir() {
             return Err(OpenError::NotAJournal { path: path.to_owned() });
         }
-        create(path).map_err(unusable)?;
-        let mut lock = OpenOptions::new()
+        create_folder(path).map_err(unusable)?;
+        let mut lock = private_file()
             .read(true)
             .write(true)
             .create(true)
@@ -76,49 +76,42 @@ impl Folder {
             .map_err(|error| OpenError::Unusable { path: self.path.clone(), reason: explain(&error) })
     }
 
-    /// Moves the files into a folder named after the time, where nothing touches them any more.
-    pub(super) fn set_aside(&self) -> io::Result<PathBuf> {
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let mut aside = self.path.join(format!("damaged-{}", stamp(now.as_secs())));
-        for n in 2..1000 {
-            if !aside.exists() {
-                break;
-            }
-            aside = self.path.join(format!("damaged-{}-{n}", stamp(now.as_secs())));
-        }
-        fs::create_dir(&aside)?;
-        for name in [STORE, LOG, MARK] {
-            let from = self.path.join(name);
-            if from.exists() {
-                fs::rename(&from, aside.join(name))?;
-            }
-        }
-        File::open(&self.path)?.sync_all()?;
-        Ok(aside)
+    /// Whether the store is gone, or emptied, although something was stored.
+    pub(super) fn has_lost_its_store(&self, mark: &Mark) -> bool {
+        let length = |name: &str| fs::metadata(self.path.join(name)).map_or(0, |file| file.len());
+        length(STORE) == 0 && (mark.last > 0 || length(LOG) > 0)
     }
 
-    /// A copy of what was set aside, to read what can be read: reading may change it.
-    pub(super) fn copy_to_salvage(&self, aside: &Path) -> io::Result<PathBuf> {
-        let folder = self.path.join("salvage");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder)?;
-        for name in [STORE, LOG] {
-            if aside.join(name).exists() {
-                fs::copy(aside.join(name), folder.join(name))?;
-            }
-        }
-        Ok(folder)
+    /// Creates the store, empty, if there is none. The engine gives its log the rights of this file.
+    pub(super) fn create_store(&self) -> io::Result<()> {
+        private_file().write(true).create(true).truncate(false).open(self.store()).map(drop)
+    }
+
+    /// The name of a folder, after the time, that is not there yet.
+    pub(super) fn name_aside(&self) -> String {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let name = format!("damaged-{}", stamp(now.as_secs()));
+        let names = std::iter::once(name.clone()).chain((2..1000).map(|n| format!("{name}-{n}")));
+        names.into_iter().find(|name| !self.path.join(name).exists()).unwrap_or(name)
     }
 }
 
 /// Makes the folder, for this user alone: messages are private, and with a session webhook anybody could write into the
 /// conversation. A folder that is there keeps its rights.
-fn create(path: &Path) -> io::Result<()> {
+pub(super) fn create_folder(path: &Path) -> io::Result<()> {
     let mut folder = fs::DirBuilder::new();
     folder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
     folder.create(path)
+}
+
+/// How files are created here: for this user alone, as the folder may be one that others can read.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// The last event that was acknowledged, beside the store. If the store knows less, it lost something: an engine whose
@@ -130,7 +123,7 @@ pub(super) struct Mark {
 
 impl Mark {
     fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = private_file().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         // A mark that cannot be read says nothing: it is written without a sync, a power cut may tear it.

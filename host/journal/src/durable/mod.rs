@@ -1,5 +1,6 @@
 //! The durable engine: SQLite behind one writer thread. `ENGINES.md` says why it is SQLite.
 
+mod exchange;
 mod files;
 mod load;
 mod open;

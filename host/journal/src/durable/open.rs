@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
+    exchange,
     files::{Folder, Mark, explain},
     load::{Thoroughness, load},
     store::{APPLICATION, FORMAT, Store, StoreError, is_damage},
 };
 use crate::{Limits, fold::Fold};
 
-/// Why a journal could not be opened. Reads after "failed to open the journal: ". Nothing was changed.
+/// Why a journal could not be opened. Reads after "failed to open the journal: ". Nothing that is stored was changed;
+/// if damaged files were being set aside, opening it again goes on with that.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -94,16 +96,41 @@ pub(super) struct Opened {
 }
 
 pub(super) fn open(folder: &Folder, limits: Limits) -> Result<Opened, OpenError> {
-    let mark = folder.mark()?;
+    let finish = || exchange::finish(folder).map_err(|error| unusable(&folder.path, &explain(&error)));
+    let mut damage = finish()?;
+    let mut mark = folder.mark()?;
     refuse_other_formats(folder)?;
     let thoroughness = if folder.is_suspect() { Thoroughness::Full } else { Thoroughness::Quick };
-    let opened = match load(&folder.store(), limits, mark.last, thoroughness) {
-        Ok((store, fold)) => Opened { store, fold, mark, damage: None },
-        Err(problem) if problem.is_damage() => start_anew(folder, limits, mark.last, problem.to_string())?,
-        Err(problem) => return Err(unusable(&folder.path, &problem.to_string())),
+    let loaded = match load_unless_lost(folder, limits, &mark, thoroughness) {
+        Err(problem) if problem.is_damage() => {
+            exchange::prepare(folder, limits, mark.last, &problem.to_string())
+                .map_err(|reason| unusable(&folder.path, &reason))?;
+            damage = finish()?;
+            mark = folder.mark()?;
+            load(&folder.store(), limits, 0, Thoroughness::Quick)
+        }
+        loaded => loaded,
     };
+    let (store, fold) = loaded.map_err(|problem| unusable(&folder.path, &problem.to_string()))?;
+    if damage.is_some() {
+        mark.write(fold.last);
+    }
     folder.clear_suspicion();
-    Ok(opened)
+    Ok(Opened { store, fold, mark, damage })
+}
+
+fn load_unless_lost(
+    folder: &Folder,
+    limits: Limits,
+    mark: &Mark,
+    thoroughness: Thoroughness,
+) -> Result<(Store, Fold), StoreError> {
+    // Before the engine, which would begin a new one, and remove the log that belonged to it.
+    if folder.has_lost_its_store(mark) {
+        return Err(StoreError::Damaged("the file of what is stored is missing or empty".into()));
+    }
+    folder.create_store().map_err(StoreError::File)?;
+    load(&folder.store(), limits, mark.last, thoroughness)
 }
 
 /// Before anything of the file is believed or changed.
@@ -140,26 +167,4 @@ pub(super) fn refuse_other_formats(folder: &Folder) -> Result<(), OpenError> {
 
 fn unusable(path: &Path, reason: &str) -> OpenError {
     OpenError::Unusable { path: path.to_owned(), reason: reason.to_owned() }
-}
-
-/// Sets the damaged files aside and begins a new journal with what can be read of them.
-fn start_anew(folder: &Folder, limits: Limits, marked: u64, reason: String) -> Result<Opened, OpenError> {
-    let refused = |error: std::io::Error| unusable(&folder.path, &explain(&error));
-    let broken = |error: StoreError| unusable(&folder.path, &error.to_string());
-    let set_aside = folder.set_aside().map_err(refused)?;
-    let copy = folder.copy_to_salvage(&set_aside).map_err(refused)?;
-    let mut store =
-        Connection::open(folder.store()).map_err(StoreError::from).and_then(Store::new).map_err(broken)?;
-    store.begin().map_err(broken)?;
-    let salvaged = super::salvage::salvage(&copy.join(super::files::STORE), &mut store).map_err(broken)?;
-    store.remember_last(marked).map_err(broken)?;
-    store.commit().and_then(|()| store.sync()).map_err(broken)?;
-    let _ = std::fs::remove_dir_all(copy);
-    drop(store);
-    let mut mark = folder.mark()?;
-    let (store, mut fold) = load(&folder.store(), limits, 0, Thoroughness::Quick).map_err(broken)?;
-    fold.last = fold.last.max(marked);
-    mark.write(fold.last);
-    let damage = Damage { reason, set_aside, saved: salvaged.saved, missing: salvaged.missing };
-    Ok(Opened { store, fold, mark, damage: Some(damage) })
 }

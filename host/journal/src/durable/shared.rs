@@ -1,13 +1,14 @@
 //! What the writer lets others see.
 
 use std::{
+    io::Write,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 use rusqlite::ErrorCode;
 
-use super::store::StoreError;
+use super::{files::private_file, store::StoreError};
 use crate::JournalError;
 
 pub(super) struct Shared {
@@ -40,7 +41,12 @@ impl Shared {
         if error.is_damage() {
             let what = error.to_string();
             // Best effort: the next start has its own eyes.
-            let _ = std::fs::write(&self.suspicion, &what);
+            let _ = private_file()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(&self.suspicion)
+                .and_then(|mut file| file.write_all(what.as_bytes()));
             return JournalError::Damaged { path, what };
         }
         match error {

@@ -5,9 +5,12 @@ use std::fs::File;
 use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, params};
 
-use super::seal::{
-    counter_sum, dead_sum, delivery_sum, event_sum, join, open_sum, route_sum, scramble, seal_attempts,
-    seen_sum, value_sum,
+use super::{
+    files::explain,
+    seal::{
+        counter_sum, dead_sum, delivery_sum, event_sum, join, open_sum, route_sum, scramble, seal_attempts,
+        seen_sum, value_sum,
+    },
 };
 use crate::{Counter, DeadLetter, NewEvent, Position, Route, fold::Change, letters::Death};
 
@@ -53,6 +56,9 @@ pub(super) enum StoreError {
     /// What the disk holds is unknown until the store is opened again.
     #[error("the disk failed to sync: {0}")]
     Sync(std::io::Error),
+    /// A file cannot be created or opened. Nothing was written.
+    #[error("{}", explain(.0))]
+    File(std::io::Error),
 }
 
 impl StoreError {
@@ -61,7 +67,7 @@ impl StoreError {
         match self {
             Self::Damaged(_) => true,
             Self::Engine(error) => is_damage(error),
-            Self::Sync(_) => false,
+            Self::Sync(_) | Self::File(_) => false,
         }
     }
 }
