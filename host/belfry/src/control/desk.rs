@@ -7,8 +7,9 @@ use std::{
 };
 
 use belfry_journal::{Counter, Journal, JournalError, Position, Record, StoredDelivery, TracedEvent};
-use belfry_pipeline::Monitor;
+use belfry_pipeline::{Monitor, RetryError};
 use belfry_plugin_host::Plugins;
+use futures_util::future::{BoxFuture, join_all};
 
 use super::{
     message,
@@ -25,6 +26,9 @@ const PAGE: usize = 20;
 /// Events that are looked at for one answer. A search for something rare takes several questions, and the host has
 /// other things to do between them.
 const SEARCHED: usize = 1_000;
+
+/// Dead letters that are changed at a time: each is read as a whole, and may be large.
+const AT_ONCE: usize = 25;
 
 /// Answers questions about one journal.
 pub struct Desk {
@@ -88,7 +92,7 @@ impl Desk {
                 return Answer::Refused(format!("{count} ids at once; {MOST_IDS} at a time are possible"));
             }
             Ask::Retry(ids) => Ok(Answer::Changed(self.retry(ids).await)),
-            Ask::Drop(ids) => Ok(Answer::Changed(self.drop(ids))),
+            Ask::Drop(ids) => Ok(Answer::Changed(self.drop(ids).await)),
         };
         answer.unwrap_or_else(|error: JournalError| Answer::Refused(error.to_string()))
     }
@@ -234,38 +238,59 @@ impl Desk {
     async fn retry(&self, ids: Vec<Id>) -> Vec<Change> {
         let letters = self.letters();
         let plugins = self.plugin_names();
-        let mut changes = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Some(head) = letters.get(&id) else {
-                changes.push(unknown(id));
-                continue;
-            };
-            let retried = match &self.host {
-                Some(host) => {
-                    let retried = host.monitor.retry(id.position(), id.delivery).await;
-                    retried.map_err(|error| error.to_string())
+        let retry = |id: Id| -> BoxFuture<'_, Change> {
+            let head = letters.get(&id);
+            let note = head.map(|head| gone(head, &plugins));
+            Box::pin(async move {
+                match note {
+                    Some(note) => change(id, self.retry_one(id).await, note),
+                    None => unknown(id),
                 }
-                // The next host finds it pending.
-                None => {
-                    let record = Record::Retry { event: id.position(), delivery: id.delivery };
-                    self.journal.record(record).map_err(|error| error.to_string())
-                }
-            };
-            changes.push(change(id, retried, gone(head, &plugins)));
-        }
-        changes
+            })
+        };
+        some_at_a_time(ids.into_iter().map(retry).collect()).await
     }
 
-    fn drop(&self, ids: Vec<Id>) -> Vec<Change> {
+    async fn retry_one(&self, id: Id) -> Result<(), String> {
+        match &self.host {
+            Some(host) => match host.monitor.retry(id.position(), id.delivery).await {
+                Err(RetryError::Journal(error)) => Err(self.unwritten(&error)),
+                retried => retried.map_err(|error| error.to_string()),
+            },
+            // The next host finds it pending.
+            None => self.write(Record::Retry { event: id.position(), delivery: id.delivery }).await,
+        }
+    }
+
+    async fn drop(&self, ids: Vec<Id>) -> Vec<Change> {
         let letters = self.letters();
-        let forget = |id: Id| {
-            if !letters.contains_key(&id) {
-                return unknown(id);
-            }
+        let forget = |id: Id| -> BoxFuture<'_, Change> {
+            let is_there = letters.contains_key(&id);
             let record = Record::Drop { event: id.position(), delivery: id.delivery };
-            change(id, self.journal.record(record).map_err(|error| error.to_string()), String::new())
+            Box::pin(async move {
+                if is_there { change(id, self.write(record).await, String::new()) } else { unknown(id) }
+            })
         };
-        ids.into_iter().map(forget).collect()
+        some_at_a_time(ids.into_iter().map(forget).collect()).await
+    }
+
+    /// Resolves when the end of this process would not lose it any more.
+    async fn write(&self, record: Record) -> Result<(), String> {
+        self.journal.commit(record).await.map_err(|error| self.unwritten(&error))
+    }
+
+    /// What to know of a change that counts here and is not written.
+    fn unwritten(&self, error: &JournalError) -> String {
+        match (error, &self.host) {
+            (JournalError::DiskFull { .. } | JournalError::Storage { .. }, Some(_)) => format!(
+                "{error}; nothing is lost: the host writes the change when the disk takes it, and should it end before, \
+                 the dead letter is there again"
+            ),
+            (JournalError::DiskFull { .. } | JournalError::Storage { .. }, None) => {
+                format!("{error}; nothing is lost: say it again when that is mended")
+            }
+            _ => error.to_string(),
+        }
     }
 
     fn letters(&self) -> BTreeMap<Id, DeadLetterHead> {
@@ -312,6 +337,16 @@ impl HostSide {
                 .collect(),
         }
     }
+}
+
+/// What became of each, in the same order. Changes that are asked for together share their writes to the disk.
+async fn some_at_a_time(mut deeds: Vec<BoxFuture<'_, Change>>) -> Vec<Change> {
+    let mut changes = Vec::with_capacity(deeds.len());
+    while !deeds.is_empty() {
+        let next: Vec<_> = deeds.drain(..deeds.len().min(AT_ONCE)).collect();
+        changes.extend(join_all(next).await);
+    }
+    changes
 }
 
 /// The time by this machine's clock, in milliseconds since 1970.
