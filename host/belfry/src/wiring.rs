@@ -16,6 +16,7 @@ use tracing::{error, warn};
 use crate::{
     config::{Config, JournalEngine},
     control::{Desk, HostSide, Server},
+    doctor,
 };
 
 /// A command that looks into the journal has it open for a moment; a host that starts just then waits for it.
@@ -85,6 +86,11 @@ impl Running {
             warn!(folder = %config.plugins_dir.display(), "no plugin is loaded: put a .wasm into the folder");
         }
         let journal = open_journal(config).await?;
+        if config.journal.engine == JournalEngine::Disk
+            && let Some((problem, mend)) = doctor::exposed_journal(&config.journal.path)
+        {
+            warn!("{problem}; {mend}");
+        }
         let pipeline =
             Pipeline::start(pipeline_config(config, transport), plugins.clone(), journal.clone()).await?;
         let host = || HostSide::new(pipeline.monitor(), plugins.clone());

@@ -51,11 +51,9 @@ fn folder(path: &Path) -> Finding {
             format!("the journal {shown} cannot be written"),
             "give the user who runs Belfry the right to write there",
         ),
-        Ok(()) if others_can_read(path) => Finding::warning(
-            Check::Journal,
-            format!("the journal {shown} can be read by other users of this machine: it holds messages"),
-            format!("chmod 700 {shown}"),
-        ),
+        Ok(()) if let Some((problem, mend)) = exposed(path) => {
+            Finding::warning(Check::Journal, problem, mend)
+        }
         Ok(()) => Finding::ok(Check::Journal, format!("the journal {shown} can be used")),
         Err(OpenError::InUse { pid, .. }) => {
             let by = pid.map_or_else(String::new, |pid| format!(" by process {pid}"));
@@ -69,9 +67,41 @@ fn folder(path: &Path) -> Finding {
     }
 }
 
-fn others_can_read(path: &Path) -> bool {
+/// What is wrong and how to mend it, if other users of this machine can get at what the journal in this folder holds.
+pub(crate) fn exposed(path: &Path) -> Option<(String, String)> {
+    let shown = path.display();
+    let mode = mode(path)?;
+    let can = if mode & 0o022 != 0 {
+        "replaced"
+    } else if has_readable(path, mode, 1) {
+        "read"
+    } else {
+        return None;
+    };
+    Some((
+        format!("the journal {shown} can be {can} by other users of this machine: it holds messages"),
+        format!("chmod 700 {shown}"),
+    ))
+}
+
+/// Whether the group or others, if they may enter this folder, may read a file in it, or so many folders further down:
+/// damaged files are set aside in one.
+fn has_readable(folder: &Path, mode_of_folder: u32, depth: usize) -> bool {
+    let entering = mode_of_folder & 0o011;
+    let Ok(entries) = folder.read_dir() else { return false };
+    entering != 0
+        && entries.flatten().any(|entry| {
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else { return false };
+            let Some(mode) = mode(&path) else { return false };
+            (kind.is_file() && mode & (entering << 2) != 0)
+                || (kind.is_dir() && depth > 0 && has_readable(&path, mode & mode_of_folder, depth - 1))
+        })
+}
+
+fn mode(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
-    path.metadata().is_ok_and(|folder| folder.permissions().mode() & 0o077 != 0)
+    path.metadata().ok().map(|there| there.permissions().mode())
 }
 
 /// A folder that `belfry run` creates, with those above it.
@@ -137,15 +167,42 @@ mod tests {
         drop(journal);
         let found = super::folder(&path);
         assert!(found.level == Level::Ok && found.what.ends_with("can be used"), "{found:?}");
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, open).unwrap();
-        let found = super::folder(&path);
-        assert!(found.level == Level::Warning && found.mend.starts_with("chmod 700"), "{found:?}");
 
         let file = folder.path().join("notes");
         std::fs::write(&file, "notes").unwrap();
         let found = super::folder(&file);
         assert!(found.level == Level::Error && found.what.contains("is not a Belfry journal"), "{found:?}");
+    }
+
+    #[test]
+    fn what_others_can_get_at_is_told() {
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        drop(DurableJournal::open(&path, belfry_journal::DurableSettings::default()).unwrap());
+        let all = |mode| path.read_dir().unwrap().for_each(|file| set(&file.unwrap().path(), mode));
+        all(0o644);
+        assert_eq!(exposed(&path), None, "nobody can enter");
+        set(&path, 0o755);
+        let found = super::folder(&path);
+        assert!(found.level == Level::Warning && found.mend.starts_with("chmod 700"), "{found:?}");
+        assert!(found.what.contains("can be read"), "{found:?}");
+        all(0o600);
+        assert_eq!(exposed(&path), None, "names are all there is to see");
+        set(&path, 0o775);
+        assert!(exposed(&path).unwrap().0.contains("can be replaced"));
+
+        set(&path, 0o755);
+        let aside = path.join("aside");
+        std::fs::create_dir(&aside).unwrap();
+        std::fs::write(aside.join("store"), "old").unwrap();
+        set(&aside.join("store"), 0o604);
+        set(&aside, 0o701);
+        assert!(exposed(&path).is_some());
+        set(&aside, 0o710);
+        assert_eq!(exposed(&path), None, "who may enter may not read, and the other way round");
     }
 
     #[test]

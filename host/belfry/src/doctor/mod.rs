@@ -23,6 +23,7 @@ use std::time::Duration;
 use belfry_dingtalk::{Transport, TransportConfig};
 
 use crate::config::{self, ConfigError, Loaded};
+pub(crate) use journal::exposed as exposed_journal;
 pub(crate) use plugins::names as plugin_names;
 
 use finding::{Check, Finding, Report};
