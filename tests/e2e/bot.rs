@@ -144,6 +144,16 @@ impl Bot {
         page.records.iter().filter(|record| replied(&record.what)).count()
     }
 
+    /// The texts of all replies since `since`, in the order in which they came.
+    pub fn answers(&self, since: u64) -> Vec<String> {
+        let page = self.simulator.records(since, usize::MAX);
+        let text = |what: &Happening| match what {
+            Happening::Replied(reply) => Some(reply.text()),
+            _ => None,
+        };
+        page.records.iter().filter_map(|record| text(&record.what)).collect()
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -222,7 +232,12 @@ pub async fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> Res
 
 /// Something said in a private chat.
 pub fn private(text: &str) -> Say {
-    Say::private(conversation_id("private"), Person::default(), text)
+    in_chat("private", text)
+}
+
+/// Something said in the private chat of this name.
+pub fn in_chat(name: &str, text: &str) -> Say {
+    Say::private(conversation_id(name), Person::default(), text)
 }
 
 /// The component of the echo plugin.

@@ -2,23 +2,9 @@
 
 use std::time::Duration;
 
-use belfry_simulator::{Fault, Happening, Person, Say, SimulatorConfig, Via, conversation_id};
+use belfry_simulator::{Fault, Person, Say, SimulatorConfig, Via, conversation_id};
 
-use crate::bot::{Bot, Setup, naughty, private, wait_for};
-
-fn in_chat(name: &str, text: &str) -> Say {
-    Say::private(conversation_id(name), Person::default(), text)
-}
-
-/// The texts of all replies since `since`, in the order in which they came.
-fn answers(bot: &Bot, since: u64) -> Vec<String> {
-    let page = bot.simulator.records(since, usize::MAX);
-    let text = |what: &Happening| match what {
-        Happening::Replied(reply) => Some(reply.text()),
-        _ => None,
-    };
-    page.records.iter().filter_map(|record| text(&record.what)).collect()
-}
+use crate::bot::{Setup, in_chat, naughty, private, wait_for};
 
 #[tokio::test]
 async fn after_the_webhook_the_open_api_answers() {
@@ -76,16 +62,16 @@ async fn a_conversation_gets_no_more_than_dingtalk_allows_and_the_rest_is_left_t
         bot.simulator.say(in_chat("busy", text));
     }
     bot.ask(in_chat("quiet", "elsewhere"), "elsewhere").await;
-    wait_for("three replies", || (answers(&bot, since).len() >= 3).then_some(())).await.unwrap();
+    wait_for("three replies", || (bot.answers(since).len() >= 3).then_some(())).await.unwrap();
     // What waits for its turn does not hold up the end.
     assert!(bot.terminate().await.success());
-    let mut before = answers(&bot, since);
+    let mut before = bot.answers(since);
     before.retain(|text| text != "elsewhere");
     assert_eq!(before, ["first", "second"]);
     let since = bot.simulator.now();
     bot.restart();
-    wait_for("the third", || (answers(&bot, since).len() == 1).then_some(())).await.unwrap();
-    assert_eq!(answers(&bot, since), ["third"]);
+    wait_for("the third", || (bot.answers(since).len() == 1).then_some(())).await.unwrap();
+    assert_eq!(bot.answers(since), ["third"]);
 }
 
 #[tokio::test]
@@ -95,8 +81,8 @@ async fn a_person_is_told_that_it_failed_and_the_next_message_is_handled() {
     let since = bot.simulator.now();
     bot.simulator.say(private("permanent no such order"));
     bot.simulator.say(private("say next"));
-    wait_for("two replies", || (answers(&bot, since).len() >= 2).then_some(())).await.unwrap();
-    assert_eq!(answers(&bot, since), ["that went wrong", "next"]);
+    wait_for("two replies", || (bot.answers(since).len() >= 2).then_some(())).await.unwrap();
+    assert_eq!(bot.answers(since), ["that went wrong", "next"]);
     // The reason is for the operator.
     bot.logged(&["a message could not be handled", "no such order"]).await;
     bot.terminate().await;
@@ -113,11 +99,11 @@ async fn what_runs_at_the_end_finishes_and_the_rest_is_left_to_the_next_run() {
     bot.logged(&["a message will be tried again"]).await;
     wait_for("three acks", || (bot.simulator.stats().acked == 3).then_some(())).await.unwrap();
     assert!(bot.terminate().await.success());
-    assert_eq!(answers(&bot, since), ["slept"]);
+    assert_eq!(bot.answers(since), ["slept"]);
     let since = bot.simulator.now();
     bot.restart();
-    wait_for("the next", || (!answers(&bot, since).is_empty()).then_some(())).await.unwrap();
-    assert_eq!(answers(&bot, since), ["later"]);
+    wait_for("the next", || (!bot.answers(since).is_empty()).then_some(())).await.unwrap();
+    assert_eq!(bot.answers(since), ["later"]);
 }
 
 #[tokio::test]
@@ -133,6 +119,6 @@ async fn a_second_sigterm_ends_at_once_and_loses_nothing() {
     // The handler would have needed far longer.
     assert!(asked.elapsed() < Duration::from_secs(15), "{}", bot.log());
     bot.restart();
-    wait_for("the answer", || (!answers(&bot, since).is_empty()).then_some(())).await.unwrap();
-    assert_eq!(answers(&bot, since), ["slept"]);
+    wait_for("the answer", || (!bot.answers(since).is_empty()).then_some(())).await.unwrap();
+    assert_eq!(bot.answers(since), ["slept"]);
 }

@@ -1,25 +1,11 @@
 //! Order, retries and back-pressure on the path of a message.
 
-use belfry_simulator::{Happening, Person, Say, conversation_id};
+use belfry_simulator::Happening;
 
-use crate::bot::{Bot, Setup, naughty, private, wait_for};
+use crate::bot::{Bot, Setup, in_chat, naughty, private, wait_for};
 
 async fn start(tables: &str) -> Bot {
     Setup::with(&[("naughty.wasm", naughty().await)]).tables(tables).start().await
-}
-
-fn in_chat(name: &str, text: &str) -> Say {
-    Say::private(conversation_id(name), Person::default(), text)
-}
-
-/// The texts of all replies since `since`, in the order in which they came.
-fn answers(bot: &Bot, since: u64) -> Vec<String> {
-    let page = bot.simulator.records(since, usize::MAX);
-    let text = |what: &Happening| match what {
-        Happening::Replied(reply) => Some(reply.text()),
-        _ => None,
-    };
-    page.records.iter().filter_map(|record| text(&record.what)).collect()
 }
 
 #[tokio::test]
@@ -29,8 +15,8 @@ async fn a_slow_answer_holds_up_its_own_conversation_only() {
     bot.simulator.say(in_chat("slow", "sleep 3000"));
     bot.simulator.say(in_chat("slow", "say behind it"));
     bot.ask(in_chat("quick", "say elsewhere"), "elsewhere").await;
-    wait_for("three answers", || (answers(&bot, since).len() >= 3).then_some(())).await.unwrap();
-    assert_eq!(answers(&bot, since), ["elsewhere", "slept", "behind it"]);
+    wait_for("three answers", || (bot.answers(since).len() >= 3).then_some(())).await.unwrap();
+    assert_eq!(bot.answers(since), ["elsewhere", "slept", "behind it"]);
 }
 
 #[tokio::test]
@@ -52,9 +38,9 @@ async fn at_the_bound_acks_are_withheld_and_nothing_is_lost() {
     for number in 0..MESSAGES {
         bot.simulator.say(in_chat(&format!("chat {number}"), "sleep 200"));
     }
-    wait_for("every answer", || (answers(&bot, since).len() >= MESSAGES).then_some(())).await.unwrap();
+    wait_for("every answer", || (bot.answers(since).len() >= MESSAGES).then_some(())).await.unwrap();
     wait_for("every ack", || (bot.simulator.stats().pending == 0).then_some(())).await.unwrap();
-    assert_eq!(answers(&bot, since).len(), MESSAGES, "each was answered once");
+    assert_eq!(bot.answers(since).len(), MESSAGES, "each was answered once");
     // In the simulator's own order of things: never more than two messages were taken and not yet answered.
     let (mut acked, mut replied) = (0, 0);
     for record in bot.simulator.records(since, usize::MAX).records {
