@@ -34,6 +34,14 @@ pub fn start(log: Log) -> Result<(), LoggingError> {
     start_to(log, std::io::stderr)
 }
 
+/// [`start`], with what plugins say themselves at another level than what Belfry says of them.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with_plugins(log: Log, plugins: LogLevel) -> Result<(), LoggingError> {
+    start_with(log, plugins, std::io::stderr)
+}
+
 /// [`start`] with another place for the lines. Colours still go by standard error.
 ///
 /// # Errors
@@ -42,7 +50,14 @@ pub fn start_to<W>(log: Log, writer: W) -> Result<(), LoggingError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = filter(log.level, std::env::var(VARIABLE).ok().as_deref())?;
+    start_with(log, log.level, writer)
+}
+
+fn start_with<W>(log: Log, plugins: LogLevel, writer: W) -> Result<(), LoggingError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = filter(log.level, plugins, std::env::var(VARIABLE).ok().as_deref())?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match log.format {
         LogFormat::Json => {
@@ -61,21 +76,25 @@ pub fn colours(is_terminal: bool) -> bool {
     is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn filter(level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, LoggingError> {
+fn filter(level: LogLevel, plugins: LogLevel, variable: Option<&str>) -> Result<EnvFilter, LoggingError> {
     if let Some(text) = variable.filter(|text| !text.trim().is_empty()) {
         return EnvFilter::try_new(text).map_err(|cause| LoggingError::Filter(cause.to_string()));
     }
-    let level = match level {
+    let others = if level == LogLevel::Error { "error" } else { OTHER_CRATES };
+    let (level, plugins) = (name(level), name(plugins));
+    // A directive covers every target that starts with it: all crates of the workspace.
+    EnvFilter::try_new(format!("{others},belfry={level},plugin={plugins}"))
+        .map_err(|cause| LoggingError::Filter(cause.to_string()))
+}
+
+fn name(level: LogLevel) -> &'static str {
+    match level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
         LogLevel::Info => "info",
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
-    };
-    let others = if level == "error" { "error" } else { OTHER_CRATES };
-    // A directive covers every target that starts with it: all crates of the workspace.
-    EnvFilter::try_new(format!("{others},belfry={level},plugin={level}"))
-        .map_err(|cause| LoggingError::Filter(cause.to_string()))
+    }
 }
 
 mod human {
@@ -260,8 +279,9 @@ mod tests {
 
     #[test]
     fn the_variable_wins_over_the_level() {
-        assert_eq!(filter(LogLevel::Info, None).unwrap().to_string(), "plugin=info,belfry=info,warn");
-        assert_eq!(filter(LogLevel::Info, Some("debug")).unwrap().to_string(), "debug");
-        assert!(filter(LogLevel::Info, Some("belfry=loud")).is_err());
+        let filter = |variable| filter(LogLevel::Warn, LogLevel::Info, variable);
+        assert_eq!(filter(None).unwrap().to_string(), "plugin=info,belfry=warn,warn");
+        assert_eq!(filter(Some("debug")).unwrap().to_string(), "debug");
+        assert!(filter(Some("belfry=loud")).is_err());
     }
 }

@@ -30,7 +30,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let global = cli.global;
     let log = || logging::start(global.log(Log::default()));
     // A damaged journal is told; what a command does is not.
-    let quiet = || logging::start(global.log(Log { level: LogLevel::Warn, ..Log::default() }));
+    let at_warn = global.log(Log { level: LogLevel::Warn, ..Log::default() });
+    let quiet = || logging::start(at_warn);
     match cli.command {
         Command::Run(args) => crate::run::run(&args, global),
         Command::Dev(args) => crate::dev::run(&args, global),
@@ -43,7 +44,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             block_on(status::run(args))
         }
         Command::Event(EventCommand::Replay(args)) => {
-            log()?;
+            // What the plugins say on the way is what one replays for.
+            logging::start_with_plugins(at_warn, at_warn.level.max(LogLevel::Info))?;
             block_on(replay::run(args))
         }
         Command::Event(command) => {
