@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use belfry_simulator::{ClosedBy, Happening, Record, Simulator, SimulatorConfig};
+use belfry_simulator::{ClosedBy, Happening, OutcomeUnknown, Record, Simulator, SimulatorConfig, Told, Via};
 
 use crate::cli::SimulateArgs;
 use crate::signals::StopSignals;
@@ -99,8 +99,27 @@ fn line(record: &Record) -> Option<String> {
         }
         Happening::Sent(sent) => format!("sent        {} {}", sent.client_id, sent.id),
         Happening::Acked(acked) => format!("acked       {} {}", acked.client_id, acked.code),
+        Happening::AckLost { client_id, code, .. } => {
+            format!("ack lost    {client_id} {code}, as a fault says: it is sent again")
+        }
         Happening::Replied(reply) => {
-            format!("replied     {} {}: {}", reply.client_id, reply.msgtype(), reply.text())
+            let through = match reply.via {
+                Via::Webhook => "",
+                Via::People | Via::Group => " through the OpenAPI",
+            };
+            let unseen = if reply.posted { "" } else { " (a repeat, which nobody sees)" };
+            format!("replied     {} {}{through}{unseen}: {}", reply.client_id, reply.msgtype(), reply.text())
+        }
+        Happening::OutcomeUnknown(unknown) => {
+            let OutcomeUnknown { client_id, taken, told, .. } = unknown;
+            let taken = if *taken { "the reply was taken" } else { "the reply was not taken" };
+            let told = match told {
+                Told::Reset => "had its connection reset".to_owned(),
+                Told::Closed => "had its connection closed".to_owned(),
+                Told::Answer { status } => format!("was answered {status}"),
+                Told::Left => "got no answer".to_owned(),
+            };
+            format!("unknown     {} {taken}, and the bot {told}", client_id.as_deref().unwrap_or("-"))
         }
         Happening::Refused { status, code, reason, .. } => format!("refused     {status} {code} {reason}"),
         Happening::Dropped { client_id, id, reason, .. } => format!("given up    {client_id} {id} {reason}"),
