@@ -91,7 +91,7 @@ mod tests {
             (kept.commit_window, kept.keep_for, kept.keep_size),
             (durable.commit_window, durable.keep_for, durable.keep_bytes)
         );
-        for words in ["Default 10ms", "Default 7d", "Default 256MiB"] {
+        for words in ["Default 20ms", "Default 7d", "Default 256MiB"] {
             assert!(schema().contains(words), "{words}");
         }
         let path = belfry_pipeline::PipelineLimits::default();

@@ -190,8 +190,8 @@ pub struct JournalTable {
     #[schemars(example = &"belfry.journal")]
     pub path: Option<String>,
     /// How long a message waits for others to share its write to the disk, from "0ms" to "1s": longer takes less CPU and
-    /// acknowledges and answers later. After a quiet time a message waits for nobody. Default 10ms.
-    #[schemars(example = "5ms")]
+    /// acknowledges and answers later. After a quiet time a message waits for nobody. Default 20ms.
+    #[schemars(example = "20ms")]
     pub commit_window: Option<String>,
     /// How long messages that are over are kept for `belfry event`. Default 7d.
     #[schemars(example = "30d")]

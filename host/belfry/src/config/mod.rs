@@ -203,7 +203,7 @@ impl Journal {
         Self {
             engine: JournalEngine::Disk,
             path,
-            commit_window: Duration::from_millis(10),
+            commit_window: Duration::from_millis(20),
             keep_for: Duration::from_secs(7 * 24 * 60 * 60),
             keep_size: 256 << 20,
         }

@@ -249,7 +249,7 @@ impl Resolver<'_> {
             self.problem(
                 path,
                 "a message cannot wait longer than 1s to be acknowledged",
-                "DingTalk waits for about 3 s; 5ms to 20ms are good values",
+                "DingTalk waits for about 3 s; 10ms to 50ms are good values",
             );
         }
         Some(window)
