@@ -113,6 +113,7 @@ impl Writer {
                     return Ok(());
                 }
                 self.retention.reached = position.0;
+                // The fold is ahead of the store by what waits to be written, so the store has the last word.
                 if !self.front.lock().needs(position) {
                     over = over.saturating_sub(self.store.retire(position)?);
                 }
@@ -149,16 +150,21 @@ impl Store {
         .collect()
     }
 
-    /// Forgets an event and its deliveries; answers about how many bytes that frees.
-    fn retire(&self, position: Position) -> Result<u64> {
+    /// Forgets an event and its deliveries, unless by what is written anything is owed to it or it is a dead letter.
+    /// Answers about how many bytes that frees.
+    pub(super) fn retire(&self, position: Position) -> Result<u64> {
         let number = position.0.cast_signed();
         let mut statement = self.connection.prepare_cached(
-            "SELECT length(payload) + length(private) + length(key) FROM event WHERE position = ?1",
+            "DELETE FROM event WHERE position = ?1
+             AND NOT EXISTS (SELECT 1 FROM open_event WHERE open_event.position = ?1)
+             AND NOT EXISTS (SELECT 1 FROM open_delivery WHERE open_delivery.event = ?1)
+             AND NOT EXISTS (SELECT 1 FROM dead WHERE dead.event = ?1)
+             RETURNING length(payload) + length(private) + length(key)",
         )?;
         let bytes: Option<i64> = statement.query_row([number], |row| row.get(0)).optional()?;
-        self.run("DELETE FROM event WHERE position = ?1", [number])?;
+        let Some(bytes) = bytes else { return Ok(0) };
         self.run("DELETE FROM delivery WHERE event = ?1", [number])?;
-        Ok(bytes.unwrap_or(0).cast_unsigned())
+        Ok(bytes.cast_unsigned())
     }
 
     /// Positions are never used twice, also when no event is left.
@@ -196,4 +202,49 @@ impl Store {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::{EventState, Limits, NewEvent, Record, fold::Fold};
+
+    /// The fold has everything at once; the store gets it bit by bit.
+    #[test]
+    fn an_event_goes_when_the_store_itself_owes_it_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::new(Connection::open(folder.path().join("store")).unwrap()).unwrap();
+        let mut fold = Fold::new(Limits::default());
+        let (payload, private) = ("payload".into(), "private".into());
+        let event = NewEvent { key: "k".into(), dedupe: vec![], payload, private };
+        let position = fold.append(&event, 0).unwrap();
+        let letter = |delivery| {
+            let (event, reason) = (position, String::new());
+            Record::Dead {
+                letter: crate::DeadLetter { event, delivery, reason, attempts: 1 },
+                culprit: None,
+                notice: None,
+            }
+        };
+        let deliveries = vec!["one".into(), "two".into()];
+        let records = [
+            Record::Done(crate::Completion { event: position, deliveries }),
+            Record::Delivered { event: position, index: 0 },
+            letter(Some(1)),
+            Record::Drop { event: position, delivery: Some(1) },
+        ];
+        let changes: Vec<_> = records.map(|record| fold.apply(record, 0).unwrap()).into();
+        assert!(!fold.needs(position));
+        store.append(position, 0, &event).unwrap();
+        for changes in changes {
+            assert_eq!(store.retire(position).unwrap(), 0);
+            assert!(store.event(position, EventState::Done).unwrap().is_some());
+            changes.iter().for_each(|change| store.apply(change).unwrap());
+        }
+        assert!(store.retire(position).unwrap() > 0);
+        assert!(store.event(position, EventState::Done).unwrap().is_none());
+        assert!(store.delivery(position, 0).unwrap().is_none());
+    }
 }

@@ -35,6 +35,7 @@ const SCHEMA: &str = "
     CREATE TABLE dead (number INTEGER PRIMARY KEY, event INTEGER NOT NULL, place INTEGER, key TEXT NOT NULL,
         bytes INTEGER NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL, plugin TEXT, generation INTEGER,
         at INTEGER NOT NULL, crc INTEGER NOT NULL);
+    CREATE INDEX dead_about ON dead (event, place);
     CREATE TABLE route (conversation TEXT PRIMARY KEY, address BLOB NOT NULL, expires INTEGER NOT NULL,
         crc INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE value (bucket TEXT, key TEXT, value BLOB NOT NULL, crc INTEGER NOT NULL,
