@@ -77,6 +77,8 @@ pub(crate) struct Fold {
     pub(crate) seen: SeenKeys,
     pub(crate) ledger: Ledger,
     pub(crate) dead: Letters,
+    /// How many dead letters went because there were too many.
+    evicted: u64,
     pub(crate) routes: Routes,
     pub(crate) buckets: Buckets,
     pub(crate) counters: Counters,
@@ -89,6 +91,7 @@ impl Fold {
             seen: SeenKeys::new(limits.dedupe_keys, limits.dedupe_for),
             ledger: Ledger::default(),
             dead: Letters::default(),
+            evicted: 0,
             routes: Routes::default(),
             buckets: Buckets::default(),
             counters: Counters::default(),
@@ -103,6 +106,7 @@ impl Fold {
             pending_deliveries: self.ledger.pending() - pending_events,
             pending_bytes: self.ledger.bytes(),
             dead_letters: self.dead.len(),
+            evicted_dead_letters: self.evicted,
         }
     }
 
@@ -248,10 +252,12 @@ impl Fold {
             changes.push(Change::Died(death.clone()));
             self.dead.add(death);
         } else {
+            self.evicted += 1;
             self.forget_if_over(event, changes);
         }
         while self.dead.len() > self.limits.dead_letters {
             let Some(oldest) = self.dead.remove_oldest() else { break };
+            self.evicted += 1;
             let (event, delivery) = oldest.about();
             changes.push(Change::DeadRemoved { event, delivery });
             self.forget_if_over(event, changes);

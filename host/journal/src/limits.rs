@@ -11,7 +11,8 @@ pub struct Limits {
     pub dedupe_keys: usize,
     /// How long a dedupe key is kept.
     pub dedupe_for: Duration,
-    /// Dead letters kept; beyond it the oldest are forgotten.
+    /// Dead letters kept; beyond it the oldest are forgotten, and
+    /// [counted](crate::JournalStats::evicted_dead_letters).
     pub dead_letters: usize,
     /// Routes kept; beyond it those that expire first are forgotten.
     pub routes: usize,

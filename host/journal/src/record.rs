@@ -279,6 +279,8 @@ pub struct JournalStats {
     pub pending_bytes: usize,
     /// Dead letters kept.
     pub dead_letters: usize,
+    /// Dead letters forgotten since the journal was opened, because there were more than it keeps.
+    pub evicted_dead_letters: u64,
 }
 
 /// Why a journal could not do what was asked. Reads after "failed to use the journal: ".
