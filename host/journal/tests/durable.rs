@@ -124,6 +124,32 @@ async fn a_place_that_cannot_be_written_is_named() {
     assert!(error.to_string().contains("a part of the path is a file"), "{error}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_created_is_for_this_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let rights = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    drop(open(&path));
+    assert_eq!(rights(&path), 0o700);
+    // A folder that was made for it keeps its rights.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let journal = open(&path);
+    append(&journal, "a").await;
+    for name in ["journal.sqlite", "journal.sqlite-wal", "lock", "mark"] {
+        assert_eq!(rights(&path.join(name)), 0o600, "{name}");
+    }
+    drop(journal);
+    fs::write(path.join("journal.sqlite"), "not a store").unwrap();
+    let journal = open(&path);
+    assert_eq!(rights(&path), 0o755);
+    assert_eq!(rights(&journal.damage().unwrap().set_aside), 0o700);
+    for name in ["journal.sqlite", "journal.sqlite-wal", "lock", "mark"] {
+        assert_eq!(rights(&path.join(name)), 0o600, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn events_that_are_over_go_by_size_and_age() {
     let folder = tempfile::tempdir().unwrap();
