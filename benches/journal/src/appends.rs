@@ -61,7 +61,7 @@ pub fn latency(run: Duration, rates: &[u32]) {
         Load { appends_only: false, journal: memory, run }
             .open(per_second, None)
             .tell(&format!("{per_second}/s, memory"));
-        for window in [0, 1, 2, 5, 10] {
+        for window in [0, 1, 2, 5, 10, 20] {
             let folder = process::folder();
             let settings = DurableSettings { commit_window: Duration::from_millis(window), ..unbounded() };
             let journal = Arc::new(DurableJournal::open(folder.path(), settings).unwrap());

@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_crates() {
-        let (here, memory) = (Pipeline::default(), belfry_journal::MemoryLimits::default());
+        let (here, memory) = (Pipeline::default(), belfry_journal::Limits::default());
         let disk = DurableSettings::default().limits;
         let documented = [(disk.pending, disk.pending_bytes), (memory.pending, memory.pending_bytes)];
         assert_eq!(

@@ -40,6 +40,7 @@ pub(crate) enum Change {
         index: u32,
         key: Arc<str>,
         bytes: usize,
+        at_ms: u64,
     },
     Attempt {
         event: Position,
@@ -157,7 +158,7 @@ impl Fold {
                     changes.push(Change::Attempt { event, delivery, attempt });
                 }
             }
-            Record::Retry { event, delivery } => self.retry(event, delivery, &mut changes),
+            Record::Retry { event, delivery } => self.retry(event, delivery, now_ms, &mut changes),
             Record::Drop { event, delivery } => {
                 if self.dead.remove(event, delivery).is_some() {
                     changes.push(Change::DeadRemoved { event, delivery });
@@ -281,12 +282,12 @@ impl Fold {
         self.deliver(event, NOTICE, key, notice, now_ms, changes);
     }
 
-    fn retry(&mut self, event: Position, delivery: Option<u32>, changes: &mut Vec<Change>) {
+    fn retry(&mut self, event: Position, delivery: Option<u32>, at_ms: u64, changes: &mut Vec<Change>) {
         let Some(Death { key, bytes, .. }) = self.dead.remove(event, delivery) else { return };
         changes.push(Change::DeadRemoved { event, delivery });
         self.ledger.add(event, delivery, &key, Owed { bytes, attempts: 0 });
         changes.push(match delivery {
-            Some(index) => Change::DeliveryReopened { event, index, key, bytes },
+            Some(index) => Change::DeliveryReopened { event, index, key, bytes, at_ms },
             None => Change::EventReopened { event, key, bytes },
         });
     }

@@ -1,6 +1,9 @@
 //! What appends pass first, whatever the engine: the bound, and the line before it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::{sync::Notify, time::Instant};
 
@@ -39,12 +42,13 @@ impl Front {
         result
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.turn.try_lock().is_err() || !self.lock().has_room(0)
-    }
-
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now_ms()
+    }
+
+    /// How long ago it was `then_ms`.
+    pub(crate) fn age(&self, then_ms: u64) -> Duration {
+        Duration::from_millis(self.now_ms().saturating_sub(then_ms))
     }
 
     /// Waits until there is room for so many bytes, in line, and then does `enter`.
@@ -92,10 +96,6 @@ impl Clock {
 /// The part of [`Journal`](crate::Journal) that needs no payload: the same for every engine with a `front`.
 macro_rules! answered_by_the_front {
     () => {
-        fn is_full(&self) -> bool {
-            self.front.is_full()
-        }
-
         fn stats(&self) -> crate::JournalStats {
             self.front.lock().stats()
         }

@@ -20,7 +20,8 @@ pub trait Journal: Send + Sync {
     /// futures were first polled. After an error nothing is stored: the event must not be acknowledged.
     fn append(&self, event: NewEvent) -> JournalFuture<'_, Result<Appended, JournalError>>;
 
-    /// Writes a change of state. Never waits: what it adds belongs to an event that is already counted.
+    /// Takes a change of state, which counts from the call on and is written soon. Never waits: what it adds belongs to an
+    /// event that is already counted.
     fn record(&self, record: Record) -> Result<(), JournalError>;
 
     /// Writes a change of state, and resolves when the end of the process would not lose it any more. The change counts
@@ -29,9 +30,6 @@ pub trait Journal: Send + Sync {
 
     /// Whether what it holds outlives the process.
     fn is_durable(&self) -> bool;
-
-    /// Whether an append would have to wait for room now.
-    fn is_full(&self) -> bool;
 
     /// What it holds.
     fn stats(&self) -> JournalStats;

@@ -16,6 +16,7 @@
 //! - [`PendingEvent`], [`PendingDelivery`], [`DeadLetterHead`]: what is listed.
 //! - [`StoredEvent`], [`StoredDelivery`], [`StoredDeadLetter`], [`TracedEvent`]: what comes out.
 
+mod debug;
 mod dedupe;
 mod durable;
 mod fold;
@@ -31,7 +32,7 @@ mod tables;
 pub use durable::{Damage, DurableJournal, DurableSettings, OpenError};
 pub use journal::{Journal, JournalFuture};
 pub use limits::Limits;
-pub use memory::{MemoryJournal, MemoryLimits};
+pub use memory::MemoryJournal;
 pub use record::{
     Appended, Completion, Counter, Culprit, DeadLetter, DeadLetterHead, EventState, JournalError,
     JournalStats, KeyValueWrite, NOTICE, NewEvent, PendingDelivery, PendingEvent, Position, Record, Route,

@@ -10,9 +10,6 @@ use crate::{
     front::{Front, answered_by_the_front},
 };
 
-/// The bounds of a [`MemoryJournal`].
-pub type MemoryLimits = Limits;
-
 /// A journal in memory: for development and tests. "Stored" means accepted into its bounded memory. Of the trace it
 /// keeps only what is still owed something, and dead letters.
 pub struct MemoryJournal {
@@ -89,6 +86,13 @@ impl Payloads {
                     event.deliveries.insert(index, (payload, created_at_ms));
                 }
             }
+            Change::DeliveryReopened { event, index, at_ms, .. } => {
+                if let Some(delivery) =
+                    self.events.get_mut(&event).and_then(|event| event.deliveries.get_mut(&index))
+                {
+                    delivery.1 = at_ms;
+                }
+            }
             Change::Forgotten(event) => {
                 self.events.remove(&event);
             }
@@ -155,7 +159,8 @@ impl Journal for MemoryJournal {
                 let attempts = fold.ledger.get(event, Some(index))?.attempts;
                 let Event { key, private, deliveries, .. } = payloads.events.get(&event)?.clone();
                 let (payload, created_at_ms) = deliveries.get(&index)?.clone();
-                Some(StoredDelivery { event, index, key, payload, private, attempts, created_at_ms })
+                let age = self.front.age(created_at_ms);
+                Some(StoredDelivery { event, index, key, payload, private, attempts, created_at_ms, age })
             }))
         })
     }

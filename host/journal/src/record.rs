@@ -1,6 +1,6 @@
 //! What goes into a journal and what comes out.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 pub struct Position(pub u64);
 
 /// An event on its way into the journal.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewEvent {
     /// What must be handled in order: events of one key are, those of different keys are not ordered.
     pub key: String,
@@ -30,7 +30,9 @@ pub enum Appended {
     Duplicate,
 }
 
-/// A change of state. Written at once, without waiting: losing one repeats work, and loses none.
+/// A change of state. It counts at once, and is written soon after without anybody waiting: a process that is killed
+/// before loses it, which repeats work, and loses none. Who cannot have that waits with
+/// [`commit`](crate::Journal::commit).
 ///
 /// Every record is complete in itself and idempotent: applied twice, or to something already ended, it changes nothing.
 #[derive(Debug, Clone)]
@@ -65,7 +67,7 @@ pub enum Record {
         /// Counted from 1.
         attempt: u32,
     },
-    /// A dead letter is pending again, with no attempts.
+    /// A dead letter is pending again, with no attempts. A delivery is as old as that from then on.
     Retry {
         /// The event.
         event: Position,
@@ -133,7 +135,7 @@ pub struct KeyValueWrite {
 }
 
 /// How a conversation can be reached for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Route {
     /// The conversation.
     pub conversation: String,
@@ -175,7 +177,7 @@ pub struct PendingDelivery {
 }
 
 /// An event that is not handled yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredEvent {
     /// Where it is.
     pub position: Position,
@@ -190,7 +192,7 @@ pub struct StoredEvent {
 }
 
 /// A delivery that has not arrived yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredDelivery {
     /// The event it came of.
     pub event: Position,
@@ -204,8 +206,11 @@ pub struct StoredDelivery {
     pub private: Bytes,
     /// How often it was tried.
     pub attempts: u32,
-    /// When it was completed, in milliseconds since 1970 by the clock of this machine.
+    /// When it was completed or, of a dead letter, put back to work last, in milliseconds since 1970 by the clock of
+    /// this machine.
     pub created_at_ms: u64,
+    /// How long ago that is, by the journal's own clock, which goes evenly while the journal is open.
+    pub age: Duration,
 }
 
 /// A dead letter in a list.
@@ -220,7 +225,7 @@ pub struct DeadLetterHead {
 }
 
 /// A dead letter with what it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredDeadLetter {
     /// What failed, and why.
     pub letter: DeadLetter,
@@ -239,7 +244,7 @@ pub struct StoredDeadLetter {
 }
 
 /// An event from the trace, whatever became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TracedEvent {
     /// Where it is.
     pub position: Position,

@@ -46,7 +46,9 @@ pub struct DurableSettings {
     pub limits: Limits,
     /// How long an append or a record waits for others to share its write, and an append its sync, while there is
     /// traffic: after five times as long without any, the first is written at once. Those that come during a sync share
-    /// the next in any case. A process that is killed loses the records of this time at most, and repeats that work.
+    /// the next in any case. A process that is killed loses the records of up to about two windows, one that gathers and
+    /// one that is being written, and repeats that work; only what was waited for with [`commit`](Journal::commit) it
+    /// keeps for certain.
     pub commit_window: Duration,
     /// The longest that records stay unsynced when no append comes: what a power cut may undo.
     pub idle_sync: Duration,
@@ -62,7 +64,7 @@ impl Default for DurableSettings {
             Limits { pending: 100_000, pending_bytes: 512 << 20, dedupe_keys: 500_000, ..Limits::default() };
         Self {
             limits,
-            commit_window: Duration::from_millis(10),
+            commit_window: Duration::from_millis(20),
             idle_sync: Duration::from_secs(1),
             keep_for: Duration::from_secs(7 * 24 * 60 * 60),
             keep_bytes: 256 << 20,
@@ -70,7 +72,8 @@ impl Default for DurableSettings {
     }
 }
 
-/// A journal in a folder on a disk: an event appended has survived a power cut, a record a killed process.
+/// A journal in a folder on a disk: an event appended survives a power cut, a record committed a killed process. A record
+/// that nobody waited for is written within [`commit_window`](DurableSettings::commit_window), and may be lost until then.
 ///
 /// One thread owns the files. Appends that arrive while it syncs, or within the commit window, share the next sync.
 /// Dropping the journal writes and syncs what is left, which blocks for that moment.
@@ -275,8 +278,8 @@ impl Journal for DurableJournal {
                 let (Some((payload, created_at_ms)), Some(TracedEvent { key, private, .. })) = found else {
                     return is_over(&front, event, missing);
                 };
-                let attempts = owed.attempts;
-                Ok(Some(StoredDelivery { event, index, key, payload, private, attempts, created_at_ms }))
+                let (attempts, age) = (owed.attempts, front.age(created_at_ms));
+                Ok(Some(StoredDelivery { event, index, key, payload, private, attempts, created_at_ms, age }))
             })
             .await
         })

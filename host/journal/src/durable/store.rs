@@ -237,7 +237,11 @@ impl Store {
                 self.open(*event, Some(*index), key, payload.len(), 0)?;
             }
             Change::DeliveryEnded { event, index } => self.end(*event, Some(*index))?,
-            Change::DeliveryReopened { event, index, key, bytes } => {
+            Change::DeliveryReopened { event, index, key, bytes, at_ms } => {
+                // If it cannot be read, that shows when its turn comes.
+                if let Ok(Some((payload, _))) = self.delivery(*event, *index) {
+                    self.keep_delivery(*event, *index, *at_ms, &payload)?;
+                }
                 self.open(*event, Some(*index), key, *bytes, 0)?;
             }
             Change::Attempt { event, delivery, attempt } => self.attempt(*event, *delivery, *attempt)?,
