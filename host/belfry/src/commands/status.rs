@@ -28,7 +28,8 @@ fn to_text(status: &Status, now_ms: u64) -> String {
         Some(host) => write_host(&mut text, host, now_ms),
         None => text.push_str("no host runs; this is what its journal holds\n"),
     }
-    write_journal(&mut text, &status.journal);
+    let left_alone = status.host.as_ref().map_or(0, |host| host.left_alone);
+    write_journal(&mut text, &status.journal, left_alone);
     write_quotas(&mut text, &status.quotas);
     text
 }
@@ -108,7 +109,7 @@ fn counts(app: &AppStatus) -> String {
         (counts.retries, "tried again"),
         (counts.failed, "given up"),
         (counts.undelivered, "replies given up"),
-        (counts.repeated, "replies sent again that may have arrived"),
+        (counts.repeated, "replies that may have arrived twice"),
     ];
     let happened = sometimes.into_iter().filter(|(number, _)| *number > 0);
     let parts: Vec<String> =
@@ -116,7 +117,7 @@ fn counts(app: &AppStatus) -> String {
     parts.join(", ")
 }
 
-fn write_journal(text: &mut String, journal: &Journal) {
+fn write_journal(text: &mut String, journal: &Journal, left_alone: usize) {
     let place = journal.path.as_deref().unwrap_or("in memory");
     let _ = writeln!(text, "\njournal {place}");
     let _ = writeln!(
@@ -126,6 +127,9 @@ fn write_journal(text: &mut String, journal: &Journal) {
         count(journal.pending_replies, "reply", "replies"),
         size(journal.pending_bytes as u64)
     );
+    if left_alone > 0 {
+        let _ = writeln!(text, "  {left_alone} of them of apps that are not in the config, and left alone");
+    }
     let list = if journal.dead_letters > 0 { "; see belfry dead-letter list" } else { "" };
     let _ = writeln!(text, "  {}{list}", count(journal.dead_letters, "dead letter", "dead letters"));
     if let Some(trouble) = &journal.trouble {
@@ -206,6 +210,7 @@ mod tests {
                     name: "broken".into(),
                     reason: "a text file,\nno component".into(),
                 }],
+                left_alone: 3,
             }),
             journal: Journal {
                 path: Some("/srv/bot/belfry.journal".into()),

@@ -335,6 +335,7 @@ impl HostSide {
             problems: problems
                 .map(|problem| protocol::Problem { name: problem.name, reason: problem.reason })
                 .collect(),
+            left_alone: self.monitor.left_alone(),
         }
     }
 }

@@ -374,6 +374,8 @@ pub struct Host {
     pub plugins: Vec<Plugin>,
     /// Files that do not serve.
     pub problems: Vec<Problem>,
+    /// Messages and replies of apps that are not in the config, which wait in the journal.
+    pub left_alone: usize,
 }
 
 /// A plugin that serves.
