@@ -9,6 +9,7 @@ use std::{
 use belfry_simulator::{Fault, Happening, Person, Place, Say, SimulatorConfig, conversation_id};
 
 use crate::bot::{Setup, belfry, naughty, private, wait_for};
+use crate::journal::json;
 
 const JOURNAL: &str = "[journal]\npath = \"belfry.journal\"\n";
 
@@ -105,6 +106,7 @@ async fn a_mistake_in_the_config_costs_no_message() {
     bot.restart();
     bot.logged(&["apps that are not in the config", "\"left_alone\":2"]).await;
     bot.connected(1).await;
+    assert_eq!(json(&bot, &["status"]).await["host"]["left_alone"], 2);
     bot.terminate().await;
     assert_eq!(bot.replies(since, ""), 0);
     std::fs::write(&path, config).unwrap();

@@ -24,7 +24,8 @@ async fn text(bot: &Bot, arguments: &[&str]) -> String {
     text
 }
 
-async fn json(bot: &Bot, arguments: &[&str]) -> Value {
+/// What a command prints for machines.
+pub async fn json(bot: &Bot, arguments: &[&str]) -> Value {
     let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
     serde_json::from_str(&text(bot, &arguments).await).unwrap()
 }
@@ -183,10 +184,27 @@ async fn a_message_is_replayed_against_a_build_and_nothing_is_sent() {
     assert!(other.contains("echo would reply") && other.contains("say the same"), "{other}");
     let failed = ask(&bot, &["event", "replay", "2"]).await;
     assert_eq!(failed.status.code(), Some(1));
+    // Only with -v is it told how the plugins were loaded.
+    assert_eq!(String::from_utf8_lossy(&failed.stderr), "");
+    let talkative = ask(&bot, &["event", "replay", "2", "-v"]).await;
+    assert!(String::from_utf8_lossy(&talkative.stderr).contains("loaded"), "{talkative:?}");
     assert!(String::from_utf8_lossy(&failed.stdout).contains("on purpose"));
     let missing = ask(&bot, &["event", "replay", "99"]).await;
     assert!(String::from_utf8_lossy(&missing.stderr).contains("not in the journal"));
     assert_eq!(bot.replies(since, ""), 0, "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_journal_that_others_can_read_is_told() {
+    let mut bot = Setup::echo().await.start().await;
+    bot.terminate().await;
+    assert!(!bot.log().contains("other users"), "{}", bot.log());
+    let journal = bot.folder.path().join("belfry.journal");
+    let opened = std::process::Command::new("chmod").args(["-R", "go+rX"]).arg(&journal).status().unwrap();
+    assert!(opened.success());
+    bot.restart();
+    bot.logged(&["can be read by other users", "chmod 700"]).await;
+    bot.connected(1).await;
 }
 
 #[tokio::test]
