@@ -45,7 +45,11 @@ impl SeenKeys {
     pub(crate) fn remove(&mut self, keys: &[String]) {
         for key in keys {
             let hash = self.hash(key);
-            self.seen.remove(&hash);
+            let Some(since) = self.seen.remove(&hash) else { continue };
+            // What is taken back came lately. Left behind, it would push out others at the bound.
+            if let Some(place) = self.by_age.iter().rposition(|entry| *entry == (since, hash)) {
+                self.by_age.remove(place);
+            }
         }
     }
 
@@ -58,10 +62,7 @@ impl SeenKeys {
             if self.by_age.len() < self.capacity && now_ms.saturating_sub(since) < self.keep_ms {
                 break;
             }
-            // It may have been taken back and seen again since.
-            if self.seen.get(&hash) == Some(&since) {
-                self.seen.remove(&hash);
-            }
+            self.seen.remove(&hash);
             self.by_age.pop_front();
         }
     }
@@ -99,6 +100,20 @@ mod tests {
         seen.remove(&keys(&["a"]));
         assert!(seen.insert(&keys(&["a"]), 1));
         assert!(!seen.insert(&keys(&["a"]), 60_000), "the first one's age does not count");
+    }
+
+    #[test]
+    fn what_was_taken_back_pushes_nothing_out() {
+        let mut seen = SeenKeys::new(10, Duration::from_secs(60));
+        for n in 0..8 {
+            assert!(seen.insert(&[n.to_string()], 0));
+        }
+        for n in 0..1000 {
+            assert!(seen.insert(&keys(&["refused", "by another name"]), n));
+            seen.remove(&keys(&["refused", "by another name"]));
+        }
+        assert_eq!((seen.seen.len(), seen.by_age.len()), (8, 8));
+        assert!(!seen.insert(&keys(&["0"]), 1000), "a genuine one is still known");
     }
 
     #[test]

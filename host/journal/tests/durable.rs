@@ -78,6 +78,23 @@ async fn everything_is_there_after_it_was_closed() {
 }
 
 #[tokio::test]
+async fn a_delivery_put_back_to_work_is_as_old_as_that_after_a_restart_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let event = append(&journal, "a").await;
+    journal.record(done(event, &["reply"])).unwrap();
+    let before = journal.pending_delivery(event, 0).await.unwrap().unwrap().created_at_ms;
+    let letter = DeadLetter { event, delivery: Some(0), reason: "no".into(), attempts: 2 };
+    journal.record(common::dead(letter)).unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    journal.record(Record::Retry { event, delivery: Some(0) }).unwrap();
+    drop(journal);
+    let journal = open(folder.path());
+    assert_eq!(journal.damage(), None);
+    assert!(journal.pending_delivery(event, 0).await.unwrap().unwrap().created_at_ms > before);
+}
+
+#[tokio::test]
 async fn one_process_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let _journal = open(folder.path());
@@ -267,6 +284,17 @@ async fn a_full_disk_refuses_appends_and_loses_nothing() {
     disk.remount("remount,ro");
     let error = DurableJournal::open(&path, DurableSettings::default()).err().unwrap();
     assert!(error.to_string().contains("put the journal on a disk that can be written"), "{error}");
+}
+
+/// The log is not looked for when it is to be synced: that could fail for reasons that say nothing about the disk.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_sync_opens_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    fs::rename(folder.path().join("journal.sqlite-wal"), folder.path().join("elsewhere")).unwrap();
+    append(&journal, "a").await;
+    assert!(journal.trouble().is_none());
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ pub(super) struct Store {
     digest: u64,
     committed_digest: u64,
     last: u64,
-    /// The engine's log, opened for its first sync.
+    /// The engine's log, open from the start: a sync cannot fail for want of a file handle. None if it is only read.
     log: Option<File>,
     pub(super) seen_rows: usize,
 }
@@ -123,7 +123,10 @@ impl Store {
             Ok(value.cast_unsigned())
         };
         let (digest, last) = (meta("digest")?, meta("last")?);
-        Ok(Self { digest, committed_digest: digest, last, ..Self::to_read(connection) })
+        // The engine creates it at the first look at the file, and while it is the only one, keeps it.
+        let log = format!("{}-wal", connection.path().unwrap_or_default());
+        let log = File::options().write(true).open(log).map_err(StoreError::File)?;
+        Ok(Self { digest, committed_digest: digest, last, log: Some(log), ..Self::to_read(connection) })
     }
 
     /// A store that is only read, and may be damaged anywhere.
@@ -163,18 +166,8 @@ impl Store {
 
     /// Brings everything committed to the disk. The engine would do so with each commit, but must be told by a statement
     /// before those that are to wait and those that are not, and waits for the times of the file as well.
-    pub(super) fn sync(&mut self) -> Result<()> {
-        let mut sync = || -> std::io::Result<()> {
-            let log = match &self.log {
-                Some(log) => log,
-                None => {
-                    let path = format!("{}-wal", self.connection.path().unwrap_or_default());
-                    self.log.insert(File::options().write(true).open(path)?)
-                }
-            };
-            log.sync_data()
-        };
-        sync().map_err(StoreError::Sync)
+    pub(super) fn sync(&self) -> Result<()> {
+        self.log.as_ref().map_or(Ok(()), File::sync_data).map_err(StoreError::Sync)
     }
 
     /// Finds out whether the disk takes anything.

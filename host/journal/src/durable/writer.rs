@@ -321,7 +321,8 @@ impl Writer {
     fn explain(&mut self, error: &StoreError) -> JournalError {
         let failed_sync = match error {
             StoreError::Sync(_) => true,
-            // A checkpoint syncs too.
+            // The engine itself syncs where its log begins anew. A checkpoint that fails it does not tell; it writes all
+            // of it again from the log later. If it was the log that failed, the system tells that to our handle too.
             StoreError::Engine(rusqlite::Error::SqliteFailure(failure, _)) => {
                 failure.extended_code == rusqlite::ffi::SQLITE_IOERR_FSYNC
             }
