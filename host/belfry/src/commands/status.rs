@@ -132,6 +132,11 @@ fn write_journal(text: &mut String, journal: &Journal, left_alone: usize) {
     }
     let list = if journal.dead_letters > 0 { "; see belfry dead-letter list" } else { "" };
     let _ = writeln!(text, "  {}{list}", count(journal.dead_letters, "dead letter", "dead letters"));
+    if journal.forgotten_dead_letters > 0 {
+        let forgotten = journal.forgotten_dead_letters;
+        let _ =
+            writeln!(text, "  {forgotten} older ones forgotten since the start, to keep no more than that");
+    }
     if let Some(trouble) = &journal.trouble {
         let _ = writeln!(text, "  nothing is acknowledged at present: {}", line(trouble));
     }
@@ -218,6 +223,7 @@ mod tests {
                 pending_replies: 1,
                 pending_bytes: 34_567,
                 dead_letters: 2,
+                forgotten_dead_letters: 7,
                 trouble: Some("the disk is full: free space where /srv/bot/belfry.journal is".into()),
             },
             quotas: vec![quota("api_calls", 12, 5_000), quota("stream_pushes", 2_410, 3_000)],

@@ -1,20 +1,21 @@
 //! Answers what is asked of a journal, in the running host and in a command that reads the files alike.
 
+mod changes;
+
 use std::{
     collections::BTreeMap,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use belfry_journal::{Counter, Journal, JournalError, Position, Record, StoredDelivery, TracedEvent};
-use belfry_pipeline::{Monitor, RetryError};
+use belfry_journal::{Counter, Journal, JournalError, Position, StoredDelivery, TracedEvent};
+use belfry_pipeline::Monitor;
 use belfry_plugin_host::Plugins;
-use futures_util::future::{BoxFuture, join_all};
 
 use super::{
     message,
     protocol::{
-        self, Answer, Ask, Change, DeadLetterHead, DeadLetterPage, DeadLetterQuery, DeadLetterWhole, Event,
+        self, Answer, Ask, DeadLetterHead, DeadLetterPage, DeadLetterQuery, DeadLetterWhole, Event,
         EventHead, EventPage, EventQuery, Id, MOST_ENTRIES, MOST_IDS, Reply, State, Status,
     },
 };
@@ -26,9 +27,6 @@ const PAGE: usize = 20;
 /// Events that are looked at for one answer. A search for something rare takes several questions, and the host has
 /// other things to do between them.
 const SEARCHED: usize = 1_000;
-
-/// Dead letters that are changed at a time: each is read as a whole, and may be large.
-const AT_ONCE: usize = 25;
 
 /// Answers questions about one journal.
 pub struct Desk {
@@ -107,6 +105,7 @@ impl Desk {
                 pending_replies: stats.pending_deliveries,
                 pending_bytes: stats.pending_bytes,
                 dead_letters: stats.dead_letters,
+                forgotten_dead_letters: stats.evicted_dead_letters,
                 trouble: self.journal.trouble().map(|trouble| trouble.to_string()),
             },
             quotas: self.quotas(),
@@ -235,64 +234,6 @@ impl Desk {
         }))
     }
 
-    async fn retry(&self, ids: Vec<Id>) -> Vec<Change> {
-        let letters = self.letters();
-        let plugins = self.plugin_names();
-        let retry = |id: Id| -> BoxFuture<'_, Change> {
-            let head = letters.get(&id);
-            let note = head.map(|head| gone(head, &plugins));
-            Box::pin(async move {
-                match note {
-                    Some(note) => change(id, self.retry_one(id).await, note),
-                    None => unknown(id),
-                }
-            })
-        };
-        some_at_a_time(ids.into_iter().map(retry).collect()).await
-    }
-
-    async fn retry_one(&self, id: Id) -> Result<(), String> {
-        match &self.host {
-            Some(host) => match host.monitor.retry(id.position(), id.delivery).await {
-                Err(RetryError::Journal(error)) => Err(self.unwritten(&error)),
-                retried => retried.map_err(|error| error.to_string()),
-            },
-            // The next host finds it pending.
-            None => self.write(Record::Retry { event: id.position(), delivery: id.delivery }).await,
-        }
-    }
-
-    async fn drop(&self, ids: Vec<Id>) -> Vec<Change> {
-        let letters = self.letters();
-        let forget = |id: Id| -> BoxFuture<'_, Change> {
-            let is_there = letters.contains_key(&id);
-            let record = Record::Drop { event: id.position(), delivery: id.delivery };
-            Box::pin(async move {
-                if is_there { change(id, self.write(record).await, String::new()) } else { unknown(id) }
-            })
-        };
-        some_at_a_time(ids.into_iter().map(forget).collect()).await
-    }
-
-    /// Resolves when the end of this process would not lose it any more.
-    async fn write(&self, record: Record) -> Result<(), String> {
-        self.journal.commit(record).await.map_err(|error| self.unwritten(&error))
-    }
-
-    /// What to know of a change that counts here and is not written.
-    fn unwritten(&self, error: &JournalError) -> String {
-        match (error, &self.host) {
-            (JournalError::DiskFull { .. } | JournalError::Storage { .. }, Some(_)) => format!(
-                "{error}; nothing is lost: the host writes the change when the disk takes it, and should it end before, \
-                 the dead letter is there again"
-            ),
-            (JournalError::DiskFull { .. } | JournalError::Storage { .. }, None) => {
-                format!("{error}; nothing is lost: say it again when that is mended")
-            }
-            _ => error.to_string(),
-        }
-    }
-
     fn letters(&self) -> BTreeMap<Id, DeadLetterHead> {
         let letters = self.journal.dead_letters().into_iter().map(head_of_letter);
         letters.map(|head| (head.id, head)).collect()
@@ -340,16 +281,6 @@ impl HostSide {
     }
 }
 
-/// What became of each, in the same order. Changes that are asked for together share their writes to the disk.
-async fn some_at_a_time(mut deeds: Vec<BoxFuture<'_, Change>>) -> Vec<Change> {
-    let mut changes = Vec::with_capacity(deeds.len());
-    while !deeds.is_empty() {
-        let next: Vec<_> = deeds.drain(..deeds.len().min(AT_ONCE)).collect();
-        changes.extend(join_all(next).await);
-    }
-    changes
-}
-
 /// The time by this machine's clock, in milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -386,26 +317,5 @@ fn head_of_letter(head: belfry_journal::DeadLetterHead) -> DeadLetterHead {
         attempts: head.letter.attempts,
         plugin,
         generation,
-    }
-}
-
-fn unknown(id: Id) -> Change {
-    Change { id, done: false, note: "there is no such dead letter".to_owned() }
-}
-
-fn change(id: Id, result: Result<(), String>, note: String) -> Change {
-    match result {
-        Ok(()) => Change { id, done: true, note },
-        Err(problem) => Change { id, done: false, note: problem },
-    }
-}
-
-/// What to know of a retry whose plugin is not there any more.
-fn gone(head: &DeadLetterHead, plugins: &[String]) -> String {
-    match &head.plugin {
-        Some(plugin) if !plugins.contains(plugin) => {
-            format!("the plugin `{plugin}` is not there any more: the plugins there are now are asked")
-        }
-        _ => String::new(),
     }
 }

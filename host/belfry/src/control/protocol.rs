@@ -411,6 +411,8 @@ pub struct Journal {
     pub pending_bytes: usize,
     /// Dead letters kept.
     pub dead_letters: usize,
+    /// Dead letters forgotten since the host was started, because there were more than are kept.
+    pub forgotten_dead_letters: u64,
     /// What keeps it from storing, if anything does.
     pub trouble: Option<String>,
 }
