@@ -130,7 +130,57 @@ fn line(record: &Record) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use belfry_simulator::{Place, Reply};
+
     use super::*;
+
+    #[test]
+    fn what_a_sender_cannot_know_is_told() {
+        let told = |what| line(&Record { seq: 1, at_us: 0, what });
+        let unknown = |taken, told| {
+            Happening::OutcomeUnknown(OutcomeUnknown {
+                call: 1,
+                place: Place::Webhook,
+                client_id: Some("dinga".into()),
+                conversation: None,
+                uuid: None,
+                taken,
+                told,
+            })
+        };
+        assert_eq!(
+            told(unknown(true, Told::Answer { status: 500 })).unwrap(),
+            "unknown     dinga the reply was taken, and the bot was answered 500"
+        );
+        assert_eq!(
+            told(unknown(false, Told::Reset)).unwrap(),
+            "unknown     dinga the reply was not taken, and the bot had its connection reset"
+        );
+        let lost = Happening::AckLost {
+            client_id: "dinga".into(),
+            connection: "c".into(),
+            push: 1,
+            id: "m".into(),
+            message_id: "x".into(),
+            code: 200,
+        };
+        assert_eq!(told(lost).unwrap(), "ack lost    dinga 200, as a fault says: it is sent again");
+        let reply = Reply {
+            client_id: "dinga".into(),
+            conversation: "cid".into(),
+            via: Via::People,
+            staff_id: None,
+            call: 1,
+            body: serde_json::json!({ "msgKey": "sampleText", "msgParam": "{\"content\":\"hi\"}" }),
+            uuid: None,
+            repeated: false,
+            posted: true,
+        };
+        assert_eq!(
+            told(Happening::Replied(reply)).unwrap(),
+            "replied     dinga sampleText through the OpenAPI: hi"
+        );
+    }
 
     #[test]
     fn directions_name_the_address() {
