@@ -80,11 +80,7 @@ pub async fn backlog() -> Result<()> {
         let mut running = Bot::belfry().start(&slow, None).await?;
         for number in 0..count {
             let conversation = conversation_id(&format!("left{}", number % 1_000));
-            running.simulator.say(Say::private(
-                conversation,
-                Person::default(),
-                format!("sleep 29000 #{number}"),
-            ));
+            running.simulator.say(Say::private(conversation, Person::default(), "sleep 29000"));
             if number % 500 == 0 {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -104,13 +100,18 @@ pub async fn backlog() -> Result<()> {
         let (mut connected, mut then) = (None, 0);
         let (mut answers, mut repeated) = (HashSet::new(), 0);
         while answers.len() < count as usize {
+            ensure!(
+                started.elapsed() < Duration::from_secs(180),
+                "{} of {count} were answered",
+                answers.len()
+            );
             let record = tokio::time::timeout(Duration::from_secs(60), watch.next()).await;
             match &record.context("an answer")?.context("a record")?.what {
                 Happening::Opened { .. } => {
                     connected = Some(started.elapsed());
                     then = memory(running.pid()?)?;
                 }
-                Happening::Replied(reply) => repeated += u64::from(!answers.insert(reply.text())),
+                Happening::Replied(reply) => repeated += u64::from(!answers.insert(reply.uuid.clone())),
                 _ => {}
             }
         }

@@ -111,9 +111,8 @@ impl Delivery {
                 return None;
             }
         };
-        let age = Duration::from_millis(now_ms().saturating_sub(stored.created_at_ms));
-        let created =
-            self.since.unwrap_or_else(|| Instant::now().checked_sub(age).unwrap_or_else(Instant::now));
+        let created = Instant::now().checked_sub(stored.age);
+        let created = self.since.or(created).unwrap_or_else(Instant::now);
         Some(Box::new(Reply {
             body: stored.payload,
             private: Arc::new(Private::from_bytes(&stored.private)),

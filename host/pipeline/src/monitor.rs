@@ -14,7 +14,7 @@ use crate::{
     Counts,
     app::{App, parts_of},
     quota::{Kind, Ledger},
-    recovery,
+    recovery::{self, Begun},
 };
 
 /// Tells what the apps of a running pipeline do. Cheap to clone.
@@ -102,6 +102,16 @@ impl Monitor {
         self.shared.apps.iter().map(|watched| watched.status(month)).collect()
     }
 
+    /// What all apps used this month of the organisation's quotas, those that left the config included.
+    pub fn used(&self) -> Used {
+        let ledger = &self.shared.ledger;
+        Used {
+            month: ledger.month(),
+            api_calls: ledger.total(Kind::ApiCalls),
+            stream_pushes: ledger.total(Kind::StreamPushes),
+        }
+    }
+
     /// How many messages and replies of the journal belong to apps that are not in the config: they wait there until the
     /// app is back.
     pub fn left_alone(&self) -> usize {
@@ -124,7 +134,7 @@ impl Monitor {
         }
         journal.commit(Record::Retry { event, delivery }).await?;
         // There is such an app: this was looked up a moment ago.
-        recovery::take_up_one(&apps, &letter.key, (event, delivery), Some(Instant::now()));
+        recovery::take_up_one(&apps, &letter.key, (event, delivery), Begun::Anew);
         Ok(())
     }
 }

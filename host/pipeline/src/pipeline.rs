@@ -132,7 +132,9 @@ impl Pipeline {
             let _ = timeout_at(until, ending).await;
         }
         self.tasks.close();
-        let _ = timeout_at(until, self.tasks.wait()).await;
+        if timeout_at(until, self.tasks.wait()).await.is_ok() {
+            recovery::note_good_end(&**journal);
+        }
         for watcher in self.watchers {
             watcher.abort();
         }

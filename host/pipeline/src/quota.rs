@@ -50,6 +50,8 @@ pub(crate) struct Ledger {
 struct Page {
     month: u32,
     written: Vec<Each<u64>>,
+    /// What apps used that are not in the config any more.
+    others: Each<u64>,
     warned: Each<Level>,
 }
 
@@ -131,7 +133,17 @@ impl Ledger {
                 (Arc::new(Usage { client_id: client_id.to_owned(), counts }), written)
             })
             .unzip();
-        let page = Mutex::new(Page { month, written, warned: Each::default() });
+        let of_all = |kind: Kind| {
+            let counted = counters
+                .iter()
+                .filter(|counter| counter.month == month)
+                .filter(|counter| counter.name.split_once('/').is_some_and(|(name, _)| name == kind.name()));
+            counted.map(|counter| counter.total).sum::<u64>()
+        };
+        let of_these = |kind: Kind| written.iter().map(|written| *written.of(kind)).sum::<u64>();
+        let others = |kind: Kind| of_all(kind).saturating_sub(of_these(kind));
+        let others = Each { api_calls: others(Kind::ApiCalls), stream_pushes: others(Kind::StreamPushes) };
+        let page = Mutex::new(Page { month, written, others, warned: Each::default() });
         (Self { journal, quota, usages: usages.clone(), page }, usages)
     }
 
@@ -144,7 +156,7 @@ impl Ledger {
 
     fn settle_at(&self, now_ms: u64) {
         let mut page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
-        let Page { month, written, warned } = &mut *page;
+        let Page { month, written, others, warned } = &mut *page;
         for (usage, written) in self.usages.iter().zip(written.iter_mut()) {
             for kind in Kind::ALL {
                 let total = usage.get(kind);
@@ -156,12 +168,13 @@ impl Ledger {
                 }
             }
         }
-        self.warn(warned);
+        self.warn(others, warned);
         let current = month_of(now_ms);
         // A clock that was set back does not bring the last month back.
         if current > *month {
             *month = current;
             *warned = Each::default();
+            *others = Each::default();
             for (usage, written) in self.usages.iter().zip(written) {
                 for kind in Kind::ALL {
                     usage.counts.of(kind).fetch_sub(*written.of(kind), Ordering::Relaxed);
@@ -171,9 +184,9 @@ impl Ledger {
         }
     }
 
-    fn warn(&self, warned: &mut Each<Level>) {
+    fn warn(&self, others: &Each<u64>, warned: &mut Each<Level>) {
         for kind in Kind::ALL {
-            let used: u64 = self.usages.iter().map(|usage| usage.get(kind)).sum();
+            let used = self.sum(kind) + others.of(kind);
             let budget = self.quota.of(kind);
             let level = level(used, budget);
             let before = std::mem::replace(warned.of_mut(kind), level);
@@ -195,6 +208,15 @@ impl Ledger {
                 ),
             }
         }
+    }
+
+    /// What all apps used this month.
+    pub(crate) fn total(&self, kind: Kind) -> u64 {
+        self.sum(kind) + self.page.lock().unwrap_or_else(PoisonError::into_inner).others.of(kind)
+    }
+
+    fn sum(&self, kind: Kind) -> u64 {
+        self.usages.iter().map(|usage| usage.get(kind)).sum()
     }
 
     /// The current month, as year times 100 plus month.
@@ -259,6 +281,18 @@ mod tests {
             ],
             [2, 0, 0, 1]
         );
+    }
+
+    #[test]
+    fn an_app_that_left_the_config_has_used_what_it_used() {
+        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::default());
+        let (first, usages) = ledger(&journal);
+        usages[0].add(Kind::StreamPushes, 3);
+        usages[1].add(Kind::StreamPushes, 4);
+        first.settle();
+        let (second, usages) = Ledger::open(journal.clone(), QUOTA, ["b"].into_iter());
+        usages[0].add(Kind::StreamPushes, 1);
+        assert_eq!((second.total(Kind::StreamPushes), second.total(Kind::ApiCalls)), (8, 0));
     }
 
     #[test]

@@ -284,7 +284,10 @@ impl Loaded {
         // The config may have changed since: whoever is not allowed now is not answered by a plugin.
         let answer = match app.admission.judge(&parsed) {
             Verdict::Admit => None,
-            Verdict::Deny { answer } => Some(answer.unwrap_or_default()),
+            Verdict::Deny { answer } => {
+                app.counting.denied.add();
+                Some(answer.ok_or_else(|| "the sender is not in allowed_users any more".to_owned())?)
+            }
             Verdict::Empty | Verdict::OverQuota { .. } => Some(String::new()),
         };
         let mut message = message::to_plugin(&app.name, &event.id, parsed, raw);

@@ -92,7 +92,21 @@ pub(crate) fn strange() -> anyhow::Error {
 async fn running(config: &Config) -> Result<Option<PathBuf>> {
     let Some(path) = &config.control_socket else { return Ok(None) };
     match socket::ask(path, Ask::Status).await {
-        Ok(_) => Ok(Some(path.clone())),
+        Ok(Answer::Status(status)) => {
+            let (theirs, ours) = (status.journal.path, Desk::place_of_journal(config));
+            if theirs != ours {
+                let name = |place: Option<String>| place.unwrap_or_else(|| "memory".to_owned());
+                bail!(
+                    "use the control socket {}: the host of another config listens there, with its journal in {} and \
+                     not in {}; give each its own `control_socket` in [host]",
+                    path.display(),
+                    name(theirs),
+                    name(ours)
+                );
+            }
+            Ok(Some(path.clone()))
+        }
+        Ok(_) => Err(strange()),
         Err(problem) if problem.is_nobody() => Ok(None),
         Err(problem) => Err(problem.into()),
     }

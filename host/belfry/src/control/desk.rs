@@ -68,11 +68,15 @@ impl Desk {
     }
 
     fn new(journal: Arc<dyn Journal>, config: &Config, host: Option<HostSide>, plugins: Vec<String>) -> Self {
-        let is_on_disk = config.journal.engine == JournalEngine::Disk;
-        // As it is known everywhere, not only where the host was started.
-        let path = config.journal.path.canonicalize();
-        let path = is_on_disk.then(|| path.as_ref().unwrap_or(&config.journal.path).display().to_string());
+        let path = Self::place_of_journal(config);
         Self { journal, path, host, plugins, quota: config.quota }
+    }
+
+    /// The journal's folder as it is known everywhere, not only where the host was started; none in memory.
+    pub(super) fn place_of_journal(config: &Config) -> Option<String> {
+        let is_on_disk = config.journal.engine == JournalEngine::Disk;
+        let path = config.journal.path.canonicalize();
+        is_on_disk.then(|| path.as_ref().unwrap_or(&config.journal.path).display().to_string())
     }
 
     /// Answers, whatever happens.
@@ -116,12 +120,8 @@ impl Desk {
     fn quotas(&self) -> Vec<protocol::Quota> {
         let (month, api_calls, stream_pushes) = match &self.host {
             Some(host) => {
-                let used: Vec<_> = host.monitor.apps().into_iter().map(|app| app.used).collect();
-                (
-                    used.iter().map(|used| used.month).max().unwrap_or(0),
-                    used.iter().map(|used| used.api_calls).sum(),
-                    used.iter().map(|used| used.stream_pushes).sum(),
-                )
+                let used = host.monitor.used();
+                (used.month, used.api_calls, used.stream_pushes)
             }
             None => {
                 let counters = self.journal.counters();
