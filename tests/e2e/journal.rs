@@ -172,7 +172,8 @@ async fn a_letter_whose_plugin_is_gone_is_tried_with_those_there_are() {
 async fn a_message_is_replayed_against_a_build_and_nothing_is_sent() {
     let bot = Setup::with(&[("naughty.wasm", naughty().await)]).start().await;
     bot.ask(private("say the same"), "the same").await;
-    bot.simulator.say(private("permanent on purpose"));
+    // The person is told, after which nothing more is to come.
+    bot.ask(private("permanent on purpose"), "抱歉").await;
     until(&bot, &["event", "list"], |events| events[0]["state"] == "dead").await;
     let since = bot.simulator.now();
 
