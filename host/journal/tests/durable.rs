@@ -288,17 +288,6 @@ async fn a_full_disk_refuses_appends_and_loses_nothing() {
     assert!(error.to_string().contains("put the journal on a disk that can be written"), "{error}");
 }
 
-/// The log is not looked for when it is to be synced: that could fail for reasons that say nothing about the disk.
-#[cfg(unix)]
-#[tokio::test]
-async fn a_sync_opens_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = open(folder.path());
-    fs::rename(folder.path().join("journal.sqlite-wal"), folder.path().join("elsewhere")).unwrap();
-    append(&journal, "a").await;
-    assert!(journal.trouble().is_none());
-}
-
 #[tokio::test]
 async fn a_quiet_journal_is_synced_soon() {
     let folder = tempfile::tempdir().unwrap();
@@ -373,4 +362,23 @@ async fn an_append_written_for_a_question_waits_until_the_disk_has_it() {
     let journal = open(&path);
     assert_eq!((journal.damage(), journal.stats().pending_events), (None, 2));
     assert_eq!(journal.pending_event(position).await.unwrap().unwrap().payload.len(), 100);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_written_where_nobody_finds_it_is_not_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, elsewhere) = (folder.path().join("journal"), folder.path().join("elsewhere"));
+    let journal = open(&path);
+    let first = append(&journal, "first").await;
+    fs::rename(&path, &elsewhere).unwrap();
+    let refused = journal.append(event("second", vec![7; 100])).await.unwrap_err();
+    assert!(refused.to_string().contains("removed or replaced"), "{refused}");
+    assert!(journal.trouble().is_some());
+    drop(journal);
+    // Nothing is lost when they are put back.
+    fs::rename(&elsewhere, &path).unwrap();
+    let journal = open(&path);
+    assert_eq!(journal.damage(), None);
+    assert!(journal.pending_event(first).await.unwrap().is_some());
 }

@@ -1,6 +1,10 @@
 //! The tables of a durable journal, and what is written to them. `read.rs` has what is read, `retention.rs` what goes.
 
-use std::fs::File;
+use std::{
+    fs::{File, Metadata},
+    io,
+    path::PathBuf,
+};
 
 use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, params};
@@ -57,9 +61,53 @@ pub(super) enum StoreError {
     /// What the disk holds is unknown until the store is opened again.
     #[error("the disk failed to sync: {0}")]
     Sync(std::io::Error),
+    /// What is written goes nowhere.
+    #[error("its files were removed or replaced while it was open")]
+    Gone,
     /// A file cannot be created or opened. Nothing was written.
     #[error("{}", explain(.0))]
     File(std::io::Error),
+}
+
+/// The engine's log, to sync it. The store itself takes part of it over from time to time.
+struct Log {
+    file: File,
+    /// Each with what it was when it was opened.
+    files: [(PathBuf, Identity); 2],
+}
+
+/// What tells a file from another of the same name.
+type Identity = (u64, u64);
+
+impl Log {
+    fn open(store: &str) -> io::Result<Self> {
+        let (store, log) = (PathBuf::from(store), PathBuf::from(format!("{store}-wal")));
+        let file = File::options().write(true).open(&log)?;
+        let (of_store, of_log) = (identity(&store.metadata()?), identity(&file.metadata()?));
+        Ok(Self { file, files: [(store, of_store), (log, of_log)] })
+    }
+
+    /// Whether the next start would find what is written: somebody may have removed or moved the folder, and the system
+    /// goes on writing to files that nobody will see again.
+    fn is_in_place(&self) -> bool {
+        self.files.iter().all(|(path, then)| match path.metadata() {
+            Ok(now) => identity(&now) == *then,
+            // That it cannot be looked at says nothing about where it is.
+            Err(problem) => problem.kind() != io::ErrorKind::NotFound,
+        })
+    }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino())
+}
+
+/// Elsewhere a file that is open cannot be removed.
+#[cfg(not(unix))]
+fn identity(_metadata: &Metadata) -> Identity {
+    (0, 0)
 }
 
 impl StoreError {
@@ -68,7 +116,7 @@ impl StoreError {
         match self {
             Self::Damaged(_) => true,
             Self::Engine(error) => is_damage(error),
-            Self::Sync(_) | Self::File(_) => false,
+            Self::Sync(_) | Self::Gone | Self::File(_) => false,
         }
     }
 }
@@ -97,7 +145,7 @@ pub(super) struct Store {
     committed_digest: u64,
     last: u64,
     /// The engine's log, open from the start: a sync cannot fail for want of a file handle. None if it is only read.
-    log: Option<File>,
+    log: Option<Log>,
     pub(super) seen_rows: usize,
 }
 
@@ -124,8 +172,7 @@ impl Store {
         };
         let (digest, last) = (meta("digest")?, meta("last")?);
         // The engine creates it at the first look at the file, and while it is the only one, keeps it.
-        let log = format!("{}-wal", connection.path().unwrap_or_default());
-        let log = File::options().write(true).open(log).map_err(StoreError::File)?;
+        let log = Log::open(connection.path().unwrap_or_default()).map_err(StoreError::File)?;
         Ok(Self { digest, committed_digest: digest, last, log: Some(log), ..Self::to_read(connection) })
     }
 
@@ -167,7 +214,9 @@ impl Store {
     /// Brings everything committed to the disk. The engine would do so with each commit, but must be told by a statement
     /// before those that are to wait and those that are not, and waits for the times of the file as well.
     pub(super) fn sync(&self) -> Result<()> {
-        self.log.as_ref().map_or(Ok(()), File::sync_data).map_err(StoreError::Sync)
+        let Some(log) = &self.log else { return Ok(()) };
+        log.file.sync_data().map_err(StoreError::Sync)?;
+        if log.is_in_place() { Ok(()) } else { Err(StoreError::Gone) }
     }
 
     /// Finds out whether the disk takes anything.

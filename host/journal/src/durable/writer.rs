@@ -328,6 +328,11 @@ impl Writer {
             }
             _ => false,
         };
+        if matches!(error, StoreError::Gone) {
+            self.broken = true;
+            let reason = format!("{error}: put them back if you have them, then start Belfry again");
+            return JournalError::Storage { path: self.path.clone(), reason };
+        }
         if failed_sync {
             self.broken = true;
             let reason = format!("{error}: see to the disk, then start Belfry again");
