@@ -103,7 +103,7 @@ fn gone(head: &DeadLetterHead, plugins: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, process::Command, sync::Arc};
+    use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
     use belfry_journal::{DeadLetter, DurableJournal, DurableSettings, Journal, NewEvent, Position};
 
@@ -134,8 +134,8 @@ mod tests {
     #[tokio::test]
     async fn on_a_full_disk_nothing_is_said_to_be_done() {
         let Some(disk) = SmallDisk::mount() else { return };
-        let journal =
-            DurableJournal::open(disk.0.path().join("journal"), DurableSettings::default()).unwrap();
+        let settings = DurableSettings { commit_window: Duration::ZERO, ..DurableSettings::default() };
+        let journal = DurableJournal::open(disk.0.path().join("journal"), settings).unwrap();
         let event = || NewEvent {
             key: "dingdefault/cid".into(),
             dedupe: Vec::new(),
