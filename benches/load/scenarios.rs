@@ -77,15 +77,17 @@ pub async fn backlog() -> Result<()> {
     let echo = component("plugins/echo").await?;
     let slow = component("host/plugin/tests/guests/naughty").await?;
     for count in [1_000, 10_000, 100_000] {
-        let mut running = Bot::belfry().start(&slow, None).await?;
+        // The guest sleeps until the process is killed.
+        let patient = Bot::belfry_with("belfry", "\n[plugins.echo.limits]\ndeadline = \"30m\"");
+        let mut running = patient.start(&slow, None).await?;
         for number in 0..count {
             let conversation = conversation_id(&format!("left{}", number % 1_000));
-            running.simulator.say(Say::private(conversation, Person::default(), "sleep 29000"));
+            running.simulator.say(Say::private(conversation, Person::default(), "sleep 1000000"));
             if number % 500 == 0 {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(120);
         while running.simulator.stats().acked < count && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
