@@ -53,7 +53,7 @@ pub struct AppSettings {
 #[derive(Debug, Clone, Copy)]
 pub struct PipelineLimits {
     /// Events of one app on their way into the journal. Beyond it no push is taken; what is not taken is not
-    /// acknowledged. Default 64.
+    /// acknowledged. Default 128.
     pub appending: usize,
     /// How long a handler that fails temporarily may hold its conversation back. Default 30 s.
     pub handle_within: Duration,
@@ -88,7 +88,7 @@ pub struct PipelineLimits {
 impl Default for PipelineLimits {
     fn default() -> Self {
         Self {
-            appending: 64,
+            appending: 128,
             handle_within: Duration::from_secs(30),
             deliver_within: Duration::from_secs(30 * 60),
             sending: 128,

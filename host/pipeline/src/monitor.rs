@@ -123,7 +123,8 @@ impl Monitor {
     ///
     /// # Errors
     ///
-    /// When there is no such dead letter, nobody to work on it, or the journal fails. It is kept then.
+    /// When there is no such dead letter, nobody to work on it, or the journal fails. It is kept then, but for one case: a
+    /// disk that does not take the change. The retry goes on all the same, and a crash before the disk takes it undoes it.
     pub async fn retry(&self, event: Position, delivery: Option<u32>) -> Result<(), RetryError> {
         let journal = &self.shared.journal;
         let letter = journal.dead_letter(event, delivery).await?.ok_or(RetryError::Unknown)?;
@@ -132,10 +133,10 @@ impl Monitor {
         if !apps.iter().any(|app| app.client_id == client_id) {
             return Err(RetryError::NoApp(client_id.to_owned()));
         }
-        journal.commit(Record::Retry { event, delivery }).await?;
-        // There is such an app: this was looked up a moment ago.
+        let committed = journal.commit(Record::Retry { event, delivery }).await;
+        // It counts even where the disk does not take it yet.
         recovery::take_up_one(&apps, &letter.key, (event, delivery), Begun::Anew);
-        Ok(())
+        Ok(committed?)
     }
 }
 
