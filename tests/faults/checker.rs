@@ -338,8 +338,13 @@ impl Checker {
             messages.sort_by_key(|message| message.sent.first().map(|(seq, _)| *seq));
             report.ordered_pairs += check_order(messages, &mut wrong);
             let next = self.kills.iter().skip(1).map(|kill| kill.from).chain([u64::MAX]);
-            for (kill, next) in self.kills.iter().zip(next).filter(|(kill, _)| !kill.damaged) {
-                kill.check_repeats(next, messages, &mut wrong);
+            let mut since = 0;
+            for (kill, next) in self.kills.iter().zip(next) {
+                if kill.damaged {
+                    since = kill.from;
+                } else {
+                    kill.check_repeats(since, next, messages, &mut wrong);
+                }
             }
         }
         let most = UNMARKED * conversations.len() * self.kills.len();
@@ -384,10 +389,10 @@ impl Kill {
     }
 
     /// The marks of what arrived are written in order: if one was missing before the `next` kill, so were all that follow
-    /// it.
-    fn check_repeats(&self, next: u64, messages: &[&Message], wrong: &mut Vec<String>) {
+    /// it. Marks of before `since`, when the journal was damaged, may be missing anywhere, and be found so later.
+    fn check_repeats(&self, since: u64, next: u64, messages: &[&Message], wrong: &mut Vec<String>) {
         let before = |message: &Message| {
-            message.answers.first().map(|answer| answer.seq).filter(|seq| *seq < self.from)
+            message.answers.first().map(|answer| answer.seq).filter(|seq| (since..self.from).contains(seq))
         };
         let again = |message: &Message, until: u64| {
             message.answers.iter().any(|answer| (self.from..until).contains(&answer.seq))
