@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use belfry_dingtalk::{AppConfig, StreamSettings, Transport, TransportConfig};
 use belfry_journal::{DurableJournal, DurableSettings, Journal, Limits, MemoryJournal, OpenError};
-use belfry_pipeline::{AppSettings, Left, Pipeline, PipelineConfig, PipelineLimits, Quota};
+use belfry_pipeline::{AppSettings, Left, Pipeline, PipelineConfig, PipelineLimits};
 use belfry_plugin_host::{Host, HostConfig, PluginSpec, Plugins, PluginsConfig};
 use tokio::{
     runtime::{self, Runtime},
@@ -173,7 +173,7 @@ fn pipeline_config(config: &Config, transport: Transport) -> PipelineConfig {
             replies_per_minute: config.pipeline.replies_per_minute,
             ..PipelineLimits::default()
         },
-        quota: Quota { api_calls: config.quota.api_calls, stream_pushes: config.quota.stream_pushes },
+        quota: config.quota,
         failure_reply: config.pipeline.failure_reply.clone(),
     }
 }

@@ -1,11 +1,11 @@
 //! A look into the running host, and a hand for what it has given up.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
 
-use belfry_dingtalk::{ConnectionState, StreamClient};
+use belfry_dingtalk::{ConnectionState, StreamMeter};
 use belfry_journal::{Journal, JournalError, Position, Record};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::Instant};
@@ -34,8 +34,7 @@ pub(crate) struct Shared {
 pub(crate) struct Watched {
     pub(crate) app: Arc<App>,
     pub(crate) state: watch::Receiver<ConnectionState>,
-    /// None when it has been stopped.
-    pub(crate) client: Mutex<Option<StreamClient>>,
+    pub(crate) meter: StreamMeter,
 }
 
 /// What one app does.
@@ -47,7 +46,8 @@ pub struct AppStatus {
     pub client_id: String,
     /// Its connection to DingTalk.
     pub connection: Connection,
-    /// When the last frame or pong came, in milliseconds since 1970; none if none came yet.
+    /// When the last frame came, in milliseconds since 1970; none if none came yet. DingTalk sends one at least twice a
+    /// minute.
     pub last_frame_ms: Option<u64>,
     /// What became of its messages since the start.
     pub counts: Counts,
@@ -142,14 +142,13 @@ impl Monitor {
 
 impl Watched {
     fn status(&self, month: u32) -> AppStatus {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        let last_inbound = client.as_ref().map_or(0, |client| client.stats().last_inbound);
+        let last_frame_ms = self.meter.stats().last_frame_ms;
         let app = &self.app;
         AppStatus {
             name: app.name.clone(),
             client_id: app.client_id.clone(),
             connection: Connection::of(&self.state.borrow()),
-            last_frame_ms: (last_inbound > 0).then_some(last_inbound),
+            last_frame_ms: (last_frame_ms > 0).then_some(last_frame_ms),
             counts: app.counting.counts(),
             used: Used {
                 month,

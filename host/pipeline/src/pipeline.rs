@@ -1,9 +1,6 @@
 //! All apps, from the start to the polite end.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use belfry_dingtalk::{ConnectionState, StreamClient, Subscriptions};
 use belfry_journal::{Journal, JournalError};
@@ -34,7 +31,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// the polite end.
 pub struct Pipeline {
     shared: Arc<Shared>,
-    sources: Vec<JoinHandle<()>>,
+    connections: Vec<(StreamClient, JoinHandle<()>)>,
     /// Says that the rest is left to the next process.
     stopping: CancellationToken,
     /// Every lane. Closing and waiting for it means: all that was taken is done.
@@ -99,12 +96,13 @@ impl Pipeline {
             watchers.push(tokio::spawn(follow_plugins(app.clone(), generations, subscribe)));
             watchers.push(tokio::spawn(tell_connection(app.name.clone(), client.state())));
             let source = tokio::spawn(app.clone().take(pushes));
-            (Watched { app, state: client.state(), client: Mutex::new(Some(client)) }, source)
+            let watched = Watched { app, state: client.state(), meter: client.meter() };
+            (watched, (client, source))
         };
-        let (apps, sources) = apps.into_iter().zip(&config.apps).map(connect).unzip();
+        let (apps, connections) = apps.into_iter().zip(&config.apps).map(connect).unzip();
         watchers.push(tokio::spawn(settle(ledger.clone())));
         let shared = Arc::new(Shared { apps, ledger, journal, left_alone });
-        Ok(Self { shared, sources, stopping, tasks, watchers })
+        Ok(Self { shared, connections, stopping, tasks, watchers })
     }
 
     /// A look into it while it runs.
@@ -123,12 +121,13 @@ impl Pipeline {
         }
         // Acks that do not leave in time must not cost the close frame: without it the gateway would go on pushing.
         let for_acks = grace.saturating_sub(FAREWELL.min(grace / 2));
-        let clients = apps
-            .iter()
-            .filter_map(|watched| watched.client.lock().unwrap_or_else(PoisonError::into_inner).take())
-            .map(|client| tokio::spawn(client.stop(for_acks)));
-        let clients: Vec<_> = clients.collect();
-        for ending in clients.into_iter().chain(self.sources) {
+        let mut endings = Vec::new();
+        let mut sources = Vec::new();
+        for (client, source) in self.connections {
+            endings.push(tokio::spawn(client.stop(for_acks)));
+            sources.push(source);
+        }
+        for ending in endings.into_iter().chain(sources) {
             let _ = timeout_at(until, ending).await;
         }
         self.tasks.close();

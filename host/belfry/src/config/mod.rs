@@ -28,6 +28,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+pub use belfry_pipeline::Quota;
 pub(crate) use check::nearest;
 pub use error::{ConfigError, Position, Problem};
 pub use file::{JournalEngine, LogFormat, LogLevel};
@@ -213,22 +214,6 @@ impl Journal {
     #[must_use]
     pub fn in_memory() -> Self {
         Self { engine: JournalEngine::Memory, ..Self::on_disk(PathBuf::new()) }
-    }
-}
-
-/// What the organisation may use of DingTalk in a month, with all its apps. Nothing is refused beyond it: it is shown,
-/// and warned of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    /// Calls of the OpenAPI; 0 if it is not known.
-    pub api_calls: u64,
-    /// Messages and events pushed over the Stream connection; 0 if it is not known.
-    pub stream_pushes: u64,
-}
-
-impl Default for Quota {
-    fn default() -> Self {
-        Self { api_calls: 5_000, stream_pushes: 3_000 }
     }
 }
 
