@@ -7,8 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use belfry_plugin_host::toolchain::{self, Progress};
 use belfry_simulator::{Happening, Person, Say, Simulator, SimulatorConfig, conversation_id};
+use belfry_toolchain::Progress;
 
 use crate::{
     bots::{Bot, IN_MEMORY, RunningBot, belfry_command, prepare_belfry},
@@ -334,7 +334,7 @@ async fn component(folder: &str) -> Result<PathBuf> {
             eprintln!("{step}");
         }
     };
-    Ok(toolchain::build(&folder, &mut progress).await?.wasm)
+    Ok(belfry_toolchain::build(&folder, &mut progress).await?.wasm)
 }
 
 fn millis(duration: Duration) -> f64 {

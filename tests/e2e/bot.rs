@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use belfry_plugin_host::toolchain;
 use belfry_simulator::{Happening, Person, Reply, Say, Simulator, SimulatorConfig, conversation_id};
 use tempfile::TempDir;
 use tokio::{
@@ -260,5 +259,5 @@ pub async fn naughty() -> PathBuf {
 
 async fn build(folder: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    toolchain::build(&folder, &mut |progress| eprintln!("{progress:?}")).await.unwrap().wasm
+    belfry_toolchain::build(&folder, &mut |progress| eprintln!("{progress:?}")).await.unwrap().wasm
 }

@@ -51,6 +51,7 @@ impl From<&Plugin> for plugin::PluginSpec {
             order: plugin.order,
             config: plugin.config.clone(),
             limits: plugin::Limits::from(&plugin.limits),
+            ..Self::new(&plugin.name, &plugin.path)
         }
     }
 }
@@ -65,6 +66,7 @@ impl From<&Limits> for plugin::Limits {
             host_bytes: limits.host_bytes.unwrap_or(default.host_bytes),
             output: limits.output.unwrap_or(default.output),
             log_bytes: limits.log_bytes.unwrap_or(default.log_bytes),
+            ..default
         }
     }
 }
@@ -107,6 +109,7 @@ mod tests {
             host_bytes: 4 << 20,
             output: 1 << 20,
             log_bytes: 64 << 10,
+            ..Default::default()
         };
         assert_eq!(
             plugin::Limits::from(&Limits::default()),

@@ -175,11 +175,11 @@ impl Work {
     /// Asks one plugin after the other until one does not pass.
     async fn ask_plugins(&self, message: &Arc<types::Message>) -> Result<Answer, Failure> {
         let table = self.app.router.table();
-        let context = CallContext { plugins: table.infos.clone() };
+        let context = CallContext { plugins: table.infos.clone(), ..CallContext::default() };
         for plugin in table.asked_about(message) {
             let failed =
                 |error| Failure { plugin: plugin.name().to_owned(), generation: table.generation(), error };
-            match plugin.on_message(message.clone(), &context).await.map_err(failed)? {
+            match plugin.on_message(message.clone(), &context).await.map_err(failed)?.value {
                 types::Outcome::Pass => {}
                 types::Outcome::Reply(replies) if replies.len() > self.app.limits.replies => {
                     let reason = format!(

@@ -37,7 +37,7 @@ async fn measure(allocator: Allocator, path: PathBuf) {
     let plugin = host.load(PluginSpec::new("echo", path)).await.unwrap();
     println!("{:?}: compiled in {:?}", host.allocator(), plugin.about().compile);
 
-    let context = CallContext { plugins: Arc::from([plugin.info()]) };
+    let context = CallContext { plugins: Arc::from([plugin.info()]), ..CallContext::default() };
     let message = Arc::new(common::message());
     for _ in 0..WARM_UP {
         plugin.on_message(Arc::clone(&message), &context).await.unwrap();

@@ -129,7 +129,7 @@ async fn calibrate(plugin: &Plugin) -> String {
 }
 
 async fn call(plugin: &Plugin, text: &str) {
-    let context = CallContext { plugins: Arc::from([]) };
+    let context = CallContext { plugins: Arc::from([]), ..CallContext::default() };
     let message = Message { content: Content::Text(text.into()), ..common::message() };
     let call = plugin.on_message(Arc::new(message), &context);
     tokio::time::timeout(Duration::from_secs(20), call).await.unwrap().unwrap();

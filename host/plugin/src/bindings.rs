@@ -7,7 +7,27 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "belfry:bot/bot",
+    world: "belfry:bot/all",
     exports: { default: async },
     additional_derives: [Clone, PartialEq],
+    with: {
+        "wasi:keyvalue": key_value::wasi::keyvalue,
+    },
 });
+
+/// Apart from the others: a handle inside an error can be neither cloned nor compared.
+pub mod key_value {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package belfry:host;
+            world key-value {
+                import wasi:keyvalue/store@0.2.0-draft2;
+                import wasi:keyvalue/atomics@0.2.0-draft2;
+                import wasi:keyvalue/batch@0.2.0-draft2;
+            }
+        ",
+        world: "belfry:host/key-value",
+        imports: { default: async | trappable },
+    });
+}

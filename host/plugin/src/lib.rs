@@ -10,12 +10,12 @@
 //! - `state`, `guest_log`: what the guest can reach during a call, and where its output goes
 //! - `reason`, `health`: why a call failed, in words, and whether a new build fails too often
 //! - `live`: the live set
-//! - [`toolchain`]: from a guest's source folder to a component
 
 mod bindings;
 mod call;
 mod diagnose;
 mod error;
+mod grants;
 mod guest_log;
 mod health;
 mod host;
@@ -24,22 +24,31 @@ mod live;
 mod load;
 mod plugin;
 mod reason;
+mod services;
 mod signature;
 mod spec;
 mod state;
 mod text;
 mod ticker;
-pub mod toolchain;
 
 pub use bindings::belfry::bot::host::PluginInfo;
+pub use bindings::exports::belfry::bot::describe::Info as Description;
 pub use error::{CallError, HostError, LoadError, PluginsError};
+pub use grants::{ChatGrant, Grants, HttpGrant, Scheme};
 pub use host::{Allocator, Host, HostConfig};
 pub use limits::Limits;
 pub use live::{Generation, PluginEvent, Plugins, PluginsConfig, Problem};
-pub use plugin::{About, CallContext, Handler, Phases, Plugin};
-pub use spec::PluginSpec;
+pub use plugin::{About, Done, Handler, Phases, Plugin};
+pub use services::{
+    Body, CallContext, Change, Chat, Fetch, FetchError, Fixed, KeyValue, LiveCard, LiveSettings, Seen,
+    ServiceFuture, Write, Writes,
+};
+pub use spec::{Lifetime, PluginSpec};
 
-/// The records and variants of `wit/types.wit`.
+/// The records and variants of `wit/`.
 pub mod types {
+    pub use crate::bindings::belfry::bot::chat::{Error as ChatError, MediaKind};
+    pub use crate::bindings::belfry::bot::events::{Effect, Event, NewEvent, Send as SendEffect};
     pub use crate::bindings::belfry::bot::types::*;
+    pub use crate::bindings::exports::belfry::bot::action_handler::{CardUpdate, Request, Response};
 }

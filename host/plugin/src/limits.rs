@@ -21,6 +21,12 @@ pub struct Limits {
     /// `limits.log_bytes`: bytes of log lines one call may write, stdout and stderr included; more is dropped and said so
     /// once. 64 KiB.
     pub log_bytes: u64,
+    /// `limits.transfer`: bytes of one HTTP response, one download or one upload. 8 MiB.
+    pub transfer: u64,
+    /// `limits.requests`: HTTP requests, downloads and uploads of one call. 32.
+    pub requests: u32,
+    /// `limits.sends`: messages and cards that one call may send before it returns. 32.
+    pub sends: u32,
 }
 
 impl Default for Limits {
@@ -32,6 +38,9 @@ impl Default for Limits {
             host_bytes: 4 << 20,
             output: 1 << 20,
             log_bytes: 64 << 10,
+            transfer: 8 << 20,
+            requests: 32,
+            sends: 32,
         }
     }
 }

@@ -18,8 +18,10 @@ use crate::guest_log::GuestLog;
 use crate::health::Health;
 use crate::reason;
 use crate::state::State;
-use crate::types::{Failure, Message, Outcome};
-use crate::{CallError, Host, Limits, LoadError, PluginInfo, PluginSpec, diagnose};
+use crate::types::{Effect, Event, Failure, Message, Outcome, Request, Response};
+use crate::{
+    CallContext, CallError, Description, Host, Limits, LoadError, PluginInfo, PluginSpec, Writes, diagnose,
+};
 
 /// A guest that computes longer than this on average is sent to the offload runtime without being tried inline.
 const HEAVY: Duration = Duration::from_micros(500);
@@ -30,6 +32,12 @@ const HEAVY: Duration = Duration::from_micros(500);
 pub enum Handler {
     /// `message-handler`: answers messages.
     Message,
+    /// `event-handler`: handles events and schedules.
+    Event,
+    /// `action-handler`: answers buttons of cards and calls of AI assistants.
+    Action,
+    /// `transform`: changes events on their way through a connection.
+    Transform,
 }
 
 /// Facts about a loaded component, for `belfry plugin check` and the log.
@@ -64,11 +72,13 @@ pub struct Phases {
     pub drop: Duration,
 }
 
-/// What the guest may ask about the call it serves.
-#[derive(Clone, Debug)]
-pub struct CallContext {
-    /// The answer of `host.plugins()`.
-    pub plugins: Arc<[PluginInfo]>,
+/// What a call came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done<T> {
+    /// What the guest returned.
+    pub value: T,
+    /// What is to be stored with it.
+    pub writes: Writes,
 }
 
 /// One build of one plugin, ready to be called.
@@ -153,14 +163,14 @@ impl Plugin {
         &self,
         message: Arc<Message>,
         context: &CallContext,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<Done<Outcome>, CallError> {
         let result = self.build.call(&context.plugins, move |build, call, plugins| async move {
             build.on_message(call, plugins, &message).await
         });
         match result.await {
             Ok(Ok(outcome)) => {
                 self.build.health.worked();
-                Ok(outcome)
+                Ok(Done { value: outcome, writes: Writes::default() })
             }
             Ok(Err(failure)) => {
                 self.build.health.worked();
@@ -171,6 +181,52 @@ impl Plugin {
                 Err(stop.error)
             }
         }
+    }
+}
+
+impl Plugin {
+    /// What it says about itself, if it exports `describe`.
+    pub fn description(&self) -> Option<&Description> {
+        None
+    }
+
+    /// Calls `event-handler.on-event` as [`on_message`](Plugin::on_message) calls its function.
+    ///
+    /// # Errors
+    ///
+    /// As [`on_message`](Plugin::on_message).
+    pub async fn on_event(
+        &self,
+        _event: Arc<Event>,
+        _context: &CallContext,
+    ) -> Result<Done<Vec<Effect>>, CallError> {
+        Err(reason::no_handler(&self.build.name).error)
+    }
+
+    /// Calls `action-handler.on-action` as [`on_message`](Plugin::on_message) calls its function.
+    ///
+    /// # Errors
+    ///
+    /// As [`on_message`](Plugin::on_message).
+    pub async fn on_action(
+        &self,
+        _request: Arc<Request>,
+        _context: &CallContext,
+    ) -> Result<Done<Response>, CallError> {
+        Err(reason::no_handler(&self.build.name).error)
+    }
+
+    /// Calls `transform.transform` as [`on_message`](Plugin::on_message) calls its function.
+    ///
+    /// # Errors
+    ///
+    /// As [`on_message`](Plugin::on_message).
+    pub async fn transform(
+        &self,
+        _event: Arc<Event>,
+        _context: &CallContext,
+    ) -> Result<Option<Event>, CallError> {
+        Err(reason::no_handler(&self.build.name).error)
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::Limits;
+use crate::{Grants, Limits};
 
 /// What the config says about one plugin: its `[plugins.NAME]` table, or the defaults for a file dropped into the
 /// plugin folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PluginSpec {
     /// Its name in config, logs and errors.
     pub name: String,
@@ -23,6 +23,25 @@ pub struct PluginSpec {
     pub config: BTreeMap<String, String>,
     /// What one call may use.
     pub limits: Limits,
+    /// What it may reach.
+    pub grants: Grants,
+    /// Hex SHA-256 that the file must have; none takes any.
+    pub sha256: Option<String>,
+    /// How long an instance lives.
+    pub lifetime: Lifetime,
+}
+
+/// How long an instance of a plugin lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lifetime {
+    /// For one call.
+    #[default]
+    Call,
+    /// For so many calls, one after the other; then it hands over to a fresh one.
+    Resident {
+        /// The number of calls.
+        recycle_after: u32,
+    },
 }
 
 impl PluginSpec {
@@ -36,6 +55,9 @@ impl PluginSpec {
             order: 0,
             config: BTreeMap::new(),
             limits: Limits::default(),
+            grants: Grants::default(),
+            sha256: None,
+            lifetime: Lifetime::Call,
         }
     }
 

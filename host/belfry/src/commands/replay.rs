@@ -118,7 +118,10 @@ async fn replay(
     message: Arc<types::Message>,
     just_one: bool,
 ) -> anyhow::Result<Replay> {
-    let context = CallContext { plugins: plugins.iter().map(|plugin| plugin.info()).collect() };
+    let context = CallContext {
+        plugins: plugins.iter().map(|plugin| plugin.info()).collect(),
+        ..CallContext::default()
+    };
     let asked: Vec<&Arc<Plugin>> =
         if just_one { plugins.iter().collect() } else { asked_about(plugins, &message).collect() };
     let mut replay = Replay {
@@ -131,7 +134,7 @@ async fn replay(
     };
     for plugin in asked {
         let name = plugin.name().to_owned();
-        match plugin.on_message(message.clone(), &context).await {
+        match plugin.on_message(message.clone(), &context).await.map(|done| done.value) {
             Ok(types::Outcome::Pass) => {
                 replay.passed.push(name);
                 continue;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use belfry_plugin_host::toolchain::{self, BuildError, Built, Progress};
+use belfry_toolchain::{BuildError, Built, Progress};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::{sync::mpsc, time::timeout};
 
@@ -82,7 +82,7 @@ async fn build(source: &Path, terminal: &Terminal) -> Result<Built, BuildError> 
         Progress::Output(line) => terminal.line(line),
         _ => {}
     };
-    let built = toolchain::build(source, &mut progress).await?;
+    let built = belfry_toolchain::build(source, &mut progress).await?;
     terminal.note(&format!("built {} in {:.1} s", built.name, started.elapsed().as_secs_f32()));
     Ok(built)
 }

@@ -60,8 +60,8 @@ async fn settings_and_the_list_of_plugins_can_be_read() {
     assert_eq!(ask(&plugin, "config-all").await, r#"[("greeting", "hi"), ("size", "3")]"#);
 
     let other = PluginInfo { name: "other".into(), description: String::new(), commands: Vec::new() };
-    let context = CallContext { plugins: Arc::from([plugin.info(), other]) };
-    let outcome = plugin.on_message(Arc::new(message("plugins")), &context).await.unwrap();
+    let context = CallContext { plugins: Arc::from([plugin.info(), other]), ..CallContext::default() };
+    let outcome = plugin.on_message(Arc::new(message("plugins")), &context).await.unwrap().value;
     assert!(format!("{outcome:?}").contains(r#"naughty [\"/naughty\"]; other []"#), "{outcome:?}");
 }
 

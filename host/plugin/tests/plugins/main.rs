@@ -16,4 +16,3 @@ mod output;
 mod reload;
 mod sandbox;
 mod support;
-mod toolchain;

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use belfry_plugin_host::toolchain::{Options, Progress, build_with};
 use belfry_plugin_host::types::{Content, Conversation, ConversationKind, Message, Outcome, Reply, Sender};
 use belfry_plugin_host::{CallContext, CallError, Host, HostConfig, Plugin, PluginSpec};
+use belfry_toolchain::{Options, Progress, build_with};
 use tokio::sync::OnceCell;
 use tracing::subscriber::DefaultGuard;
 
@@ -54,8 +54,8 @@ pub fn spec() -> PluginSpec {
 }
 
 pub async fn say(plugin: &Plugin, text: &str) -> Result<Outcome, CallError> {
-    let context = CallContext { plugins: Arc::from([plugin.info()]) };
-    plugin.on_message(Arc::new(message(text)), &context).await
+    let context = CallContext { plugins: Arc::from([plugin.info()]), ..CallContext::default() };
+    plugin.on_message(Arc::new(message(text)), &context).await.map(|done| done.value)
 }
 
 /// Says something that is answered with one text.

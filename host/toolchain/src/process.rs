@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::toolchain::{BuildError, OnProgress, Progress};
+use crate::{BuildError, OnProgress, Progress};
 
 /// The longest line taken from a tool; what is longer is cut into several.
 const MAX_LINE: u64 = 1 << 20;

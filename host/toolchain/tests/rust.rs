@@ -1,10 +1,14 @@
 //! Building guests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use belfry_plugin_host::toolchain::{BuildError, Options, Progress, build, build_with};
+use belfry_toolchain::{BuildError, Options, Progress, build, build_with};
 
-use crate::support::target_dir;
+/// Cargo's target directory, found from this very program.
+fn target_dir() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    exe.ancestors().nth(3).unwrap().to_owned()
+}
 
 fn crate_in(dir: &Path, manifest: &str, source: &str) {
     std::fs::create_dir_all(dir.join("src")).unwrap();

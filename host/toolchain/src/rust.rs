@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::toolchain::process::{self, ask};
-use crate::toolchain::{BuildError, Built, OnProgress, Options, Progress};
+use crate::process::{self, ask};
+use crate::{BuildError, Built, OnProgress, Options, Progress};
 
 const TARGET: &str = "wasm32-wasip2";
 
