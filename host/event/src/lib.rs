@@ -7,11 +7,14 @@
 //! - [`CloudEvent`]: the attributes, the extensions and the data, with the JSON format in and out.
 //! - [`Data`]: JSON text kept as it came ([`JsonText`]), or bytes.
 //! - [`AttributeValue`]: the value of an extension attribute.
+//! - [`Pattern`]: which events somebody wants, by the grammar of Alibaba Cloud's EventBridge.
 //! - [`EventError`]: why JSON is not a CloudEvent, naming the attribute.
 //!
 //! [spec]: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 
 mod cloudevent;
 mod json;
+mod pattern;
 
 pub use cloudevent::{AttributeValue, CloudEvent, Data, EventError, JsonText};
+pub use pattern::{Known, Mismatch, Pattern, PatternError};
