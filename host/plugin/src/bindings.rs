@@ -8,6 +8,12 @@
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "belfry:bot/all",
+    imports: {
+        "belfry:bot/fetch": async | trappable,
+        "belfry:bot/chat": async | trappable,
+        "belfry:bot/cards": async | trappable,
+        "belfry:bot/live-card": async | trappable,
+    },
     exports: { default: async },
     additional_derives: [Clone, PartialEq],
     with: {

@@ -10,9 +10,9 @@ use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
 };
 
-use crate::state::{self, State};
+use crate::state::State;
 use crate::ticker::Ticker;
-use crate::{HostError, LoadError, Plugin, PluginSpec, load};
+use crate::{HostError, LoadError, Plugin, PluginSpec, imports, load};
 
 /// Elements a guest's table may have. CPython, the largest guest seen, has about 12 000 functions.
 pub(crate) const MAX_TABLE: usize = 64 << 10;
@@ -99,7 +99,7 @@ impl Host {
                 }
             },
         };
-        let linker = state::linker(&engine).map_err(HostError::Runtime)?;
+        let linker = imports::linker(&engine).map_err(HostError::Runtime)?;
         let ticker = Ticker::start(engine.weak()).map_err(|error| HostError::Runtime(error.into()))?;
         Ok(Arc::new(Host {
             engine,

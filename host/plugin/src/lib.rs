@@ -7,8 +7,10 @@
 //! - `host`, `ticker`: the engine, its allocator, its cache of compiled code, and the clock that interrupts guests
 //! - `load`, `diagnose`: from bytes to a proven plugin, or to a sentence that says what is wrong with them
 //! - `plugin`, `call`: one call, on which thread it runs and what it has used
-//! - `state`, `guest_log`: what the guest can reach during a call, and where its output goes
+//! - `state`, `memory`, `imports`: the data of one call, and the host functions
+//! - `guest_log`: where a guest's output goes
 //! - `reason`, `health`: why a call failed, in words, and whether a new build fails too often
+//! - `services`, `grants`, `spec`: what a call needs from outside, and what the config says
 //! - `live`: the live set
 
 mod bindings;
@@ -19,9 +21,11 @@ mod grants;
 mod guest_log;
 mod health;
 mod host;
+mod imports;
 mod limits;
 mod live;
 mod load;
+mod memory;
 mod plugin;
 mod reason;
 mod services;

@@ -65,8 +65,7 @@ pub(crate) async fn prove(
     let build = Arc::new(Build {
         host: Arc::clone(host),
         name: spec.name.as_str().into(),
-        config: Arc::new(spec.config.clone()),
-        spec,
+        spec: Arc::new(spec),
         component,
         exports,
         health: Health::default(),

@@ -1,6 +1,5 @@
 //! One loaded plugin and its calls.
 
-use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -90,10 +89,9 @@ pub struct Plugin {
 /// The part of a plugin that calls hold on to.
 pub(crate) struct Build {
     pub(crate) host: Arc<Host>,
-    pub(crate) spec: PluginSpec,
-    /// `spec.name` and `spec.config` once more, cheap to hand to every call.
+    pub(crate) spec: Arc<PluginSpec>,
+    /// `spec.name` once more, cheap to hand to every log.
     pub(crate) name: Arc<str>,
-    pub(crate) config: Arc<BTreeMap<String, String>>,
     pub(crate) component: InstancePre<State>,
     pub(crate) exports: Exports,
     pub(crate) health: Health,
@@ -146,7 +144,7 @@ impl Plugin {
         let timed = Metered {
             call: Arc::clone(&call),
             ticker: Arc::clone(&build.host.ticker),
-            inner: Box::pin(build.timed(call, Arc::clone(&context.plugins), message)),
+            inner: Box::pin(build.timed(call, context.clone(), message)),
         };
         timed.await.map_err(|stop| stop.error)
     }
@@ -164,8 +162,8 @@ impl Plugin {
         message: Arc<Message>,
         context: &CallContext,
     ) -> Result<Done<Outcome>, CallError> {
-        let result = self.build.call(&context.plugins, move |build, call, plugins| async move {
-            build.on_message(call, plugins, &message).await
+        let result = self.build.call(context, move |build, call, context| async move {
+            build.on_message(call, context, &message).await
         });
         match result.await {
             Ok(Ok(outcome)) => {
@@ -244,9 +242,9 @@ impl Build {
 
     /// Starts an instance and throws it away: what is wrong with it shows now, not with the first message.
     pub(crate) async fn try_out(self: &Arc<Self>) -> Result<(), LoadError> {
-        let plugins = Arc::from([]);
-        let trial = self.call(&plugins, |build, call, plugins| async move {
-            let mut store = build.store(call, plugins);
+        let nothing = CallContext::default();
+        let trial = self.call(&nothing, |build, call, context| async move {
+            let mut store = build.store(call, context);
             let instance = match build.component.instantiate_async(&mut store).await {
                 Ok(instance) => instance,
                 Err(error) => return Err(reason::stopped(&build, &store, &error)),
@@ -266,13 +264,13 @@ impl Build {
     async fn on_message(
         &self,
         call: Arc<Call>,
-        plugins: Arc<[PluginInfo]>,
+        context: CallContext,
         message: &Message,
     ) -> Result<Result<Outcome, Failure>, Stop> {
         let Some(export) = &self.exports.message else {
             return Err(reason::no_handler(&self.name));
         };
-        let mut store = self.store(call, plugins);
+        let mut store = self.store(call, context);
         let result = async {
             let instance = self.component.instantiate_async(&mut store).await?;
             export.load(&mut store, &instance)?.call_on_message(&mut store, message).await
@@ -287,17 +285,12 @@ impl Build {
         }
     }
 
-    async fn timed(
-        &self,
-        call: Arc<Call>,
-        plugins: Arc<[PluginInfo]>,
-        message: &Message,
-    ) -> Result<Phases, Stop> {
+    async fn timed(&self, call: Arc<Call>, context: CallContext, message: &Message) -> Result<Phases, Stop> {
         let Some(export) = &self.exports.message else {
             return Err(reason::no_handler(&self.name));
         };
         let start = Instant::now();
-        let mut store = self.store(call, plugins);
+        let mut store = self.store(call, context);
         let stored = Instant::now();
         let guest = async {
             let instance = self.component.instantiate_async(&mut store).await?;
@@ -317,9 +310,9 @@ impl Build {
         })
     }
 
-    fn store(&self, call: Arc<Call>, plugins: Arc<[PluginInfo]>) -> Store<State> {
+    fn store(&self, call: Arc<Call>, context: CallContext) -> Store<State> {
         let limits = self.limits();
-        let state = State::new(call, limits.memory, Arc::clone(&self.config), plugins);
+        let state = State::new(call, Arc::clone(&self.spec), context);
         let mut store = Store::new(&self.host.engine, state);
         store.limiter(|state| &mut state.memory);
         // One figure bounds what crosses over in both directions of a call; what is returned is weighed again, exactly.
@@ -333,8 +326,8 @@ impl Build {
     /// Runs one call under the deadline, in a slot, on the right thread.
     async fn call<T, F>(
         self: &Arc<Self>,
-        plugins: &Arc<[PluginInfo]>,
-        work: impl FnOnce(Arc<Build>, Arc<Call>, Arc<[PluginInfo]>) -> F,
+        context: &CallContext,
+        work: impl FnOnce(Arc<Build>, Arc<Call>, CallContext) -> F,
     ) -> Result<T, Stop>
     where
         T: Send + 'static,
@@ -348,7 +341,7 @@ impl Build {
         };
         let limits = self.limits();
         let call = Arc::new(Call::new(GuestLog::new(Arc::clone(&self.name), limits.log_bytes), limits.cpu));
-        let inner = work(Arc::clone(self), Arc::clone(&call), Arc::clone(plugins));
+        let inner = work(Arc::clone(self), Arc::clone(&call), context.clone());
         let job = Metered {
             call: Arc::clone(&call),
             ticker: Arc::clone(&self.host.ticker),
