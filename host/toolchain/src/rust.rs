@@ -5,28 +5,51 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::process::{self, ask};
+use crate::template::{File, files};
 use crate::{BuildError, Built, OnProgress, Options, Progress};
+
+/// The files of a new project, but for the SDK.
+pub(crate) const TEMPLATE: &[File] = files! {};
+
+/// The SDK's source, which a new project holds until the crate is published.
+pub(crate) const SDK: &[File] = files! {};
 
 const TARGET: &str = "wasm32-wasip2";
 
 const GET_RUST: &str = "it is not installed; get Rust from https://rustup.rs";
 
+/// Builds the crate in `dir`.
+pub(crate) async fn build(
+    dir: &Path,
+    options: &Options,
+    progress: OnProgress<'_>,
+) -> Result<Built, BuildError> {
+    Guest::open(dir)?.build(options, progress).await
+}
+
+/// The folders of the crates that the one in `dir` depends on by path.
+pub(crate) fn path_dependencies(dir: &Path) -> Vec<PathBuf> {
+    let text = std::fs::read_to_string(dir.join("Cargo.toml")).unwrap_or_default();
+    let Ok(manifest) = text.parse::<toml::Table>() else { return Vec::new() };
+    let Some(dependencies) = manifest.get("dependencies").and_then(|it| it.as_table()) else {
+        return Vec::new();
+    };
+    let paths = dependencies.values().filter_map(|dependency| dependency.get("path")?.as_str());
+    paths.filter_map(|path| dir.join(path).canonicalize().ok()).collect()
+}
+
 /// A folder with a `Cargo.toml` that makes a component.
-pub(crate) struct Guest {
+struct Guest {
     dir: PathBuf,
     manifest: toml::Table,
 }
 
 impl Guest {
-    /// None if the folder has no `Cargo.toml`.
-    pub(crate) fn detect(dir: &Path) -> Result<Option<Guest>, BuildError> {
+    fn open(dir: &Path) -> Result<Guest, BuildError> {
         let not_a_guest = |reason: String| BuildError::NotAGuest { dir: dir.to_owned(), reason };
         let path = dir.join("Cargo.toml");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(not_a_guest(format!("read `Cargo.toml`: {error}"))),
-        };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| not_a_guest(format!("read `Cargo.toml`: {error}")))?;
         let manifest: toml::Table =
             text.parse().map_err(|error| not_a_guest(format!("`Cargo.toml` is not valid: {error}")))?;
         if !manifest.contains_key("package") {
@@ -38,15 +61,10 @@ impl Guest {
                 "its `Cargo.toml` makes no component; add `[lib]` with `crate-type = [\"cdylib\"]` to it";
             return Err(not_a_guest(reason.into()));
         }
-        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-        Ok(Some(Guest { dir, manifest }))
+        Ok(Guest { dir: dir.to_owned(), manifest })
     }
 
-    pub(crate) async fn build(
-        &self,
-        options: &Options,
-        mut progress: OnProgress<'_>,
-    ) -> Result<Built, BuildError> {
+    async fn build(&self, options: &Options, mut progress: OnProgress<'_>) -> Result<Built, BuildError> {
         self.add_target(progress).await?;
         let mut cargo = process::command("cargo", &self.dir);
         cargo.args(["build", "--release", "--lib", "--target", TARGET]);

@@ -1,0 +1,30 @@
+//! Guests written in javascript.
+
+use std::path::Path;
+
+use crate::template::{File, files};
+use crate::{BuildError, Built, OnProgress, Options};
+
+/// The files of a new project.
+pub(crate) const TEMPLATE: &[File] = files! {};
+
+/// Builds the project in `dir`.
+pub(crate) async fn build(
+    dir: &Path,
+    _options: &Options,
+    _progress: OnProgress<'_>,
+) -> Result<Built, BuildError> {
+    Err(BuildError::Tool(format!("build `{}`: this language is not built here yet", dir.display())))
+}
+
+/// The files of a new project in TypeScript.
+pub(crate) const TYPESCRIPT_TEMPLATE: &[File] = files! {};
+
+/// Builds the project in TypeScript in `dir`.
+pub(crate) async fn build_typescript(
+    dir: &Path,
+    options: &Options,
+    progress: OnProgress<'_>,
+) -> Result<Built, BuildError> {
+    build(dir, options, progress).await
+}
