@@ -15,7 +15,7 @@ pub struct AppConfig {
     /// Base of the new API and of the gateway, `https://api.dingtalk.com` unless overseas or under test. A path is kept
     /// as a prefix.
     pub api_base: Url,
-    /// Base of the old API, `https://oapi.dingtalk.com`. Session webhooks live there.
+    /// Base of the old API, `https://oapi.dingtalk.com`. Session webhooks live there, and uploads go there.
     pub oapi_base: Url,
 }
 
@@ -32,11 +32,20 @@ impl AppConfig {
 
     /// The address of `path` (without leading slash) below [`api_base`](Self::api_base).
     pub(crate) fn api_url(&self, path: &str) -> Url {
-        let mut url = self.api_base.clone();
-        let prefix = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{prefix}/{path}"));
-        url
+        below(&self.api_base, path)
     }
+
+    /// The address of `path` (without leading slash) below [`oapi_base`](Self::oapi_base).
+    pub(crate) fn oapi_url(&self, path: &str) -> Url {
+        below(&self.oapi_base, path)
+    }
+}
+
+fn below(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    let prefix = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&format!("{prefix}/{path}"));
+    url
 }
 
 #[expect(clippy::expect_used, reason = "only called with the two constants above, which a test parses")]

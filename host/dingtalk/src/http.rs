@@ -1,4 +1,4 @@
-//! One POST of JSON and what can be learned from its answer, whoever gave it.
+//! One request and what can be learned from its answer, whoever gave it.
 
 use std::{
     convert::Infallible,
@@ -13,6 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -23,6 +24,9 @@ use crate::{json, transport::error_chain};
 
 /// An answer is read up to here, in bytes.
 const MAX_BODY: usize = 64 * 1024;
+
+/// The generic refusal of the old API; its `sub_code` says what it is about.
+const GENERIC: i64 = 88;
 
 /// No answer makes us wait longer than this.
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -51,8 +55,10 @@ pub(crate) struct Failure {
 pub(crate) struct Trouble {
     /// The body is a JSON object.
     pub json: bool,
-    /// Error code of the new API.
+    /// Error code: `code` of the new API, else that of the old one, unless it is 0.
     pub code: Option<String>,
+    /// `errcode` of the old API, 0 for success.
+    pub errcode: Option<i64>,
     pub message: Option<String>,
     /// Seconds to wait, from the body.
     pub wait: Option<Duration>,
@@ -65,7 +71,22 @@ pub(crate) struct Trouble {
 /// The header of the OpenAPI that carries the access token.
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-acs-dingtalk-access-token");
 
-/// Sends `body` once, with an access token where the call takes one, and reads the answer, all within `timeout`.
+/// A request to be sent once.
+pub(crate) struct Request<'a> {
+    pub method: Method,
+    pub url: Url,
+    pub content_type: HeaderValue,
+    pub body: Bytes,
+    /// The access token, where it goes into the header.
+    pub token: Option<&'a SecretString>,
+    /// For everything, up to the end of the answer.
+    pub timeout: Duration,
+}
+
+/// The type of nearly all bodies.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Posts JSON once, with an access token where the call takes one, and reads the answer, all within `timeout`.
 ///
 /// # Errors
 ///
@@ -77,9 +98,20 @@ pub(crate) async fn post_json(
     token: Option<&SecretString>,
     timeout: Duration,
 ) -> Result<Reply, Failure> {
+    let body = body.into();
+    send(client, Request { method: Method::POST, url, content_type: JSON, body, token, timeout }).await
+}
+
+/// Sends a request and reads the answer.
+///
+/// # Errors
+///
+/// If there is no answer, or none that could be read.
+pub(crate) async fn send(client: &reqwest::Client, request: Request<'_>) -> Result<Reply, Failure> {
     let left = Arc::new(AtomicBool::new(false));
-    let body = Watched { bytes: Some(body.into()), left: Arc::clone(&left) };
-    let (message, timed_out) = match tokio::time::timeout(timeout, exchange(client, url, body, token)).await {
+    let timeout = request.timeout;
+    let exchange = exchange(client, request, Arc::clone(&left));
+    let (message, timed_out) = match tokio::time::timeout(timeout, exchange).await {
         Ok(Ok(reply)) => return Ok(reply),
         Ok(Err(message)) => (message, false),
         Err(_) => (format!("no answer within {timeout:?}"), true),
@@ -89,15 +121,16 @@ pub(crate) async fn post_json(
 
 async fn exchange(
     client: &reqwest::Client,
-    url: Url,
-    body: Watched,
-    token: Option<&SecretString>,
+    request: Request<'_>,
+    left: Arc<AtomicBool>,
 ) -> Result<Reply, String> {
+    let Request { method, url, content_type, body, token, .. } = request;
+    let body = Watched { bytes: Some(body), left };
     let mut request = client
-        .post(url)
+        .request(method, url)
         // Without it the gateway answers XML.
-        .header(ACCEPT, HeaderValue::from_static("application/json"))
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .header(ACCEPT, JSON)
+        .header(CONTENT_TYPE, content_type)
         .body(reqwest::Body::wrap(body));
     if let Some(token) = token {
         let mut value = HeaderValue::from_str(token.expose_secret())
@@ -176,8 +209,9 @@ impl Reply {
             json,
             banned: said.is_ban(),
             scopes: said.scopes(),
-            code: said.code.map(limit),
-            message: said.message.map(limit),
+            errcode: said.errcode,
+            code: said.telling_code().map(limit),
+            message: said.words().map(limit),
             wait: said.wait.map(|seconds| Duration::from_secs(seconds).min(MAX_WAIT)),
         }
     }
@@ -225,6 +259,14 @@ struct Said<'a> {
     code: Option<String>,
     #[serde(default, deserialize_with = "json::id")]
     message: Option<String>,
+    #[serde(default, deserialize_with = "json::signed")]
+    errcode: Option<i64>,
+    #[serde(default, deserialize_with = "json::id")]
+    errmsg: Option<String>,
+    #[serde(default, deserialize_with = "json::id")]
+    sub_code: Option<String>,
+    #[serde(default, deserialize_with = "json::id")]
+    sub_msg: Option<String>,
     #[serde(default, deserialize_with = "json::unsigned")]
     wait: Option<u64>,
     #[serde(default, deserialize_with = "json::unsigned")]
@@ -238,6 +280,25 @@ struct Said<'a> {
 impl Said<'_> {
     fn is_ban(&self) -> bool {
         self.status == Some(1111) || self.punish.as_deref() == Some("deny")
+    }
+
+    /// The code that tells what is wrong: the old API's generic refusal says it in `sub_code`.
+    fn telling_code(&self) -> Option<String> {
+        let old = || match self.errcode? {
+            0 => None,
+            GENERIC if self.sub_code.is_some() => self.sub_code.clone(),
+            errcode => Some(errcode.to_string()),
+        };
+        self.code.clone().or_else(old)
+    }
+
+    /// What it says in words.
+    fn words(&self) -> Option<String> {
+        let words: Vec<&str> = [&self.message, &self.errmsg, &self.sub_code, &self.sub_msg]
+            .into_iter()
+            .filter_map(|text| text.as_deref())
+            .collect();
+        (!words.is_empty()).then(|| words.join(": "))
     }
 
     fn scopes(&self) -> Vec<String> {

@@ -31,7 +31,12 @@
 //!
 //! **After a session webhook's end** (about 90 minutes after the message) only the OpenAPI reaches the conversation:
 //! [`OpenApi`] sends to people and to groups, with an access token that it holds itself. Its calls are a monthly quota, and
-//! it mentions nobody. [`OutMessage::from_body`] reads back a body that was rendered for a webhook.
+//! it mentions nobody. [`OutMessage::from_body`] reads back a body that was rendered for a webhook. What went this way can be
+//! recalled for a day.
+//!
+//! **Files and cards** are the OpenAPI's too: [`OpenApi::download`] for what people sent, [`OpenApi::upload`] for pictures and
+//! files in messages, [`OpenApi::create_card`], [`OpenApi::update_card`] and [`OpenApi::stream_card`] for cards.
+//! [`OpenApiError::kind`] tells what callers may want to treat in a way of their own.
 //!
 //! **Limits.** [`OpenApi`] keeps DingTalk's 20 calls a second by itself. Replies are for the caller to keep within 20 a minute
 //! for each conversation, with a [`RateLimiter`] of [`RateLimit::REPLIES`].
@@ -57,7 +62,8 @@
 //! | `stream` | the task per socket and the supervisor above it |
 //! | `message`, `payload` | what the pushes say |
 //! | `outgoing`, `webhook` | replies |
-//! | `openapi` | messages after a webhook's end |
+//! | `verdict`, `advice` | what answers mean, and what to do then |
+//! | `openapi` | messages without a webhook, files, cards |
 //! | `limit` | waiting, so that no limit of DingTalk's is exceeded |
 
 mod ack;
@@ -79,6 +85,7 @@ mod socket;
 mod stream;
 mod subscriptions;
 mod transport;
+mod verdict;
 mod webhook;
 
 pub use ack::{AckHandle, DetachedAck};
@@ -90,7 +97,10 @@ pub use message::{
     AtUser, BotMessage, Conversation, ConversationKind, MessageContent, PayloadError, QuotaError, Quoted,
     RichPart, Sender,
 };
-pub use openapi::{MAX_PARAM_BYTES, MAX_PEOPLE, OpenApi, OpenApiError, OpenMessage, SentToPeople};
+pub use openapi::{
+    CardTarget, MAX_PARAM_BYTES, MAX_PEOPLE, MAX_RECALL, MediaKind, NewCard, OpenApi, OpenApiError,
+    OpenApiErrorKind, OpenMessage, Recalled, SentToPeople, StreamState,
+};
 pub use outgoing::{ActionCard, At, Buttons, CardButton, FeedLink, MAX_BODY_BYTES, OutMessage};
 pub use payload::{CardCallback, DynamicDataRequest, GraphRequest, IpaasRequest, OrgEvent};
 pub use proxy::ProxyConfig;

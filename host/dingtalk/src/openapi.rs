@@ -1,5 +1,5 @@
-//! Messages through the OpenAPI, for when a session webhook has expired: the organisation's access token, and the two
-//! calls that send to people and to groups.
+//! What an app does through the OpenAPI: the organisation's access token, messages to people and to groups (also when a
+//! session webhook has expired) and taking them back, files, and cards.
 
 use std::{
     fmt,
@@ -10,30 +10,29 @@ use std::{
     time::Duration,
 };
 
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    AppConfig, RateLimit, RateLimiter, Transport,
-    advice::MINUTE,
-    http::{self, Reply},
-    json,
-};
+use crate::{AppConfig, RateLimit, RateLimiter, Transport, advice::MINUTE, json};
 
+mod call;
+mod card;
 mod error;
+mod media;
 mod message;
+mod recall;
 mod token;
 
-pub use error::OpenApiError;
+pub use card::{CardTarget, NewCard, StreamState};
+pub use error::{OpenApiError, OpenApiErrorKind};
+pub use media::MediaKind;
 pub use message::{MAX_PARAM_BYTES, OpenMessage};
+pub use recall::{MAX_RECALL, Recalled};
 
 use token::TokenCache;
 
 /// Total time of one call.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A call waits for its turn at most about so long when DingTalk has asked for a pause; for a longer one it fails at once, so
-/// that the caller can put its time to better use.
-const LONGEST_TURN: Duration = Duration::from_secs(2);
 
 /// The path of a message to people (`oToMessages`, mind the casing).
 const TO_PEOPLE: &str = "v1.0/robot/oToMessages/batchSend";
@@ -41,16 +40,14 @@ const TO_PEOPLE: &str = "v1.0/robot/oToMessages/batchSend";
 /// The path of a message to a group.
 const TO_GROUP: &str = "v1.0/robot/groupMessages/send";
 
-/// The paths above, each with a limit of its own.
-const PATHS: usize = 2;
-
 /// People of one call; DingTalk's request table allows no more.
 pub const MAX_PEOPLE: usize = 20;
 
-/// Sends messages in the name of one app. Holds its access token, which nobody else sees. Cheap to clone.
+/// Acts in the name of one app. Holds its access token, which nobody else sees. Cheap to clone.
 ///
 /// Every call counts against the organisation's monthly API quota (5 000 in the standard edition); fetching the token does
-/// not. Of each of the two calls at most [`RateLimit::OPENAPI`] leave: further ones wait for their turn.
+/// not. Of each kind of call at most [`RateLimit::OPENAPI`] leave: further ones wait for their turn, in the order in which
+/// they came. Nothing is retried here, but a call whose token was refused.
 #[derive(Clone)]
 pub struct OpenApi {
     http: reqwest::Client,
@@ -63,7 +60,7 @@ pub struct OpenApi {
 /// What became of a message to people. **A 200 does not mean that everybody gets it.**
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SentToPeople {
-    /// The key for recalling it.
+    /// The key for [recalling](OpenApi::recall_from_people) it.
     pub process_query_key: Option<String>,
     /// Staff ids that DingTalk does not know.
     pub invalid: Vec<String>,
@@ -107,14 +104,14 @@ impl OpenApi {
             http: transport.http.clone(),
             app: Arc::new(app.clone()),
             token: Arc::default(),
-            limiter: Arc::new(RateLimiter::new(RateLimit::OPENAPI, PATHS)),
+            limiter: Arc::new(RateLimiter::new(RateLimit::OPENAPI, call::PATHS.len())),
             calls: Arc::default(),
         }
     }
 
     /// With another limit for each of the calls; packages that are paid for allow 60 a second.
     pub fn with_rate_limit(self, limit: RateLimit) -> Self {
-        Self { limiter: Arc::new(RateLimiter::new(limit, PATHS)), ..self }
+        Self { limiter: Arc::new(RateLimiter::new(limit, call::PATHS.len())), ..self }
     }
 
     /// How many calls have left so far, from this client and its clones: what counts against the monthly quota. Those for
@@ -142,7 +139,7 @@ impl OpenApi {
         }
         let (msg_key, msg_param) = (message.key(), param_of(message)?);
         let request = ToPeople { robot_code, user_ids: staff_ids, msg_key, msg_param };
-        let sent = self.call(TO_PEOPLE, &request).await?;
+        let sent: Sent = self.call(Method::POST, TO_PEOPLE, &request).await?;
         Ok(SentToPeople {
             process_query_key: sent.process_query_key,
             invalid: sent.invalid_staff_id_list,
@@ -150,7 +147,7 @@ impl OpenApi {
         })
     }
 
-    /// Sends to a group, by its conversation id; the key for recalling it comes back.
+    /// Sends to a group, by its conversation id; the key for [recalling](Self::recall_from_group) it comes back.
     ///
     /// # Errors
     ///
@@ -163,43 +160,8 @@ impl OpenApi {
     ) -> Result<Option<String>, OpenApiError> {
         let (msg_key, msg_param) = (message.key(), param_of(message)?);
         let request = ToGroup { robot_code, open_conversation_id: conversation_id, msg_key, msg_param };
-        let sent = self.call(TO_GROUP, &request).await?;
+        let sent: Sent = self.call(Method::POST, TO_GROUP, &request).await?;
         Ok(sent.process_query_key)
-    }
-
-    /// One call with the access token; a token that is refused is fetched anew, once.
-    async fn call(&self, path: &str, request: &impl Serialize) -> Result<Sent, OpenApiError> {
-        let body =
-            serde_json::to_string(request).map_err(|error| OpenApiError::give_up(error.to_string()))?;
-        let mut refused = None;
-        loop {
-            let token = self.token.get(refused.as_ref(), || token::fetch(&self.http, &self.app)).await?;
-            if let Some(left) = self.limiter.paused(path).filter(|left| *left > LONGEST_TURN) {
-                let message = format!("DingTalk asked to wait, {}s are left", left.as_secs());
-                return Err(OpenApiError::wait(left, message));
-            }
-            // Waiting for the turn is no part of the time for the call.
-            self.limiter.turn(path).await;
-            self.calls.fetch_add(1, Ordering::Relaxed);
-            let url = self.app.api_url(path);
-            let reply = http::post_json(&self.http, url, body.clone(), Some(&token), TIMEOUT)
-                .await
-                .map_err(OpenApiError::without_answer)?;
-            if let Some(sent) = Sent::read(&reply) {
-                return Ok(sent);
-            }
-            let error = OpenApiError::of(&reply);
-            if let Some(wait) = error.holds_back() {
-                let paths = [TO_PEOPLE, TO_GROUP];
-                paths.iter().filter(|other| **other == path || error.is_ban()).for_each(|path| {
-                    self.limiter.pause(path, wait);
-                });
-            }
-            if !error.is_token_refused() || refused.is_some() {
-                return Err(error);
-            }
-            refused = Some(token);
-        }
     }
 }
 
@@ -212,16 +174,6 @@ fn param_of(message: &OpenMessage) -> Result<&str, OpenApiError> {
         )));
     }
     Ok(param)
-}
-
-impl Sent {
-    /// The answer to a call that did its work: DingTalk's JSON without any error in it. What is missing is not made up for:
-    /// every member may be.
-    fn read(reply: &Reply) -> Option<Self> {
-        let trouble = reply.trouble();
-        let refused = trouble.banned || trouble.code.is_some() || !trouble.json || reply.status != 200;
-        if refused { None } else { serde_json::from_slice(&reply.body).ok() }
-    }
 }
 
 impl fmt::Debug for OpenApi {

@@ -8,29 +8,8 @@ use std::time::Duration;
 use belfry_dingtalk::{
     Advice, AppConfig, MAX_PARAM_BYTES, MAX_PEOPLE, OpenApi, OpenMessage, OutMessage, RateLimit,
 };
-use common::{HttpServer, Request, answer, transport};
+use common::{HttpServer, SECRET, answer, dingtalk, transport};
 use serde_json::json;
-
-const SECRET: &str = "hunter2";
-
-/// Grants the tokens `token 1`, `token 2`, … and answers the calls as `calls` says.
-async fn dingtalk(
-    mut calls: impl FnMut(&Request) -> common::Answer + Send + 'static,
-) -> (HttpServer, OpenApi) {
-    let mut tokens = 0;
-    let http = HttpServer::start(None, move |request| {
-        if request.line.contains("/v1.0/oauth2/accessToken") {
-            tokens += 1;
-            return answer(200, json!({"accessToken": format!("token{tokens}"), "expireIn": 7200}));
-        }
-        calls(request)
-    })
-    .await;
-    let mut app = AppConfig::new("dingtest", SECRET.to_owned());
-    app.api_base = http.url();
-    let api = OpenApi::new(&transport(), &app);
-    (http, api)
-}
 
 fn hello() -> OpenMessage {
     OpenMessage::of(&OutMessage::text("hello")).unwrap()

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::{
     Advice,
-    advice::{Limit, MINUTE, quota_reason},
+    advice::Limit,
     http::{Failure, Reply},
+    verdict::{Verdict, is_token_refusal},
 };
 
 /// Why a call of the OpenAPI did not do its work.
@@ -14,15 +15,56 @@ use crate::{
 pub struct OpenApiError {
     /// What to do. Never [`Advice::Expired`].
     pub advice: Advice,
-    /// DingTalk's `code`, such as `invalidParameter.msgKey.invalid`.
+    /// DingTalk's `code`, such as `invalidParameter.msgKey.invalid`; of an upload its `errcode`.
     pub code: Option<String>,
     /// HTTP status, if there was an answer.
     pub status: Option<u16>,
     /// What happened.
     pub message: String,
+    kind: OpenApiErrorKind,
     limit: Option<Limit>,
     banned: bool,
     outcome_unknown: bool,
+}
+
+/// What a caller may want to answer in a way of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OpenApiErrorKind {
+    /// A card with this id was created before (`param.cardAlreadyExist`): by an attempt whose outcome was unknown, or by
+    /// somebody who took the same id.
+    CardExists,
+    /// There is no card with this id (`param.cardNotExist`).
+    CardUnknown,
+    /// There is no such card template (`param.templateNotExist`).
+    TemplateUnknown,
+    /// The card template is not published yet (`param.templateUnpublished`).
+    TemplateUnpublished,
+    /// A card was created but reaches nobody. An attempt with the same id gets [`CardExists`](Self::CardExists).
+    NotDelivered,
+    /// A download code that is wrong or has expired, or another robot's.
+    CodeUnknown,
+    /// More bytes than are allowed: of a file, or of a card's text.
+    TooLarge,
+    /// A message older than 24 hours, which cannot be recalled any more.
+    TooLate,
+    /// Anything else: the advice says all.
+    Other,
+}
+
+impl OpenApiErrorKind {
+    fn of(code: &str) -> Self {
+        match code {
+            "param.cardAlreadyExist" => Self::CardExists,
+            "param.cardNotExist" => Self::CardUnknown,
+            "param.templateNotExist" => Self::TemplateUnknown,
+            "param.templateUnpublished" => Self::TemplateUnpublished,
+            "invalidParameter.robotCode.downloadCode" => Self::CodeUnknown,
+            "param.stream.content" => Self::TooLarge,
+            "robot.processQueryKey.expired" => Self::TooLate,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl OpenApiError {
@@ -40,7 +82,21 @@ impl OpenApiError {
     }
 
     fn with(advice: Advice, message: String) -> Self {
-        Self { advice, code: None, status: None, message, limit: None, banned: false, outcome_unknown: false }
+        Self {
+            advice,
+            code: None,
+            status: None,
+            message,
+            kind: OpenApiErrorKind::Other,
+            limit: None,
+            banned: false,
+            outcome_unknown: false,
+        }
+    }
+
+    /// Nothing but giving up helps, for a reason that callers may want to know.
+    pub(super) fn give_up_as(kind: OpenApiErrorKind, message: String) -> Self {
+        Self { kind, ..Self::give_up(message) }
     }
 
     /// Of an error that came before the message could leave.
@@ -61,48 +117,21 @@ impl OpenApiError {
     }
 
     pub(super) fn of(reply: &Reply) -> Self {
-        let trouble = reply.trouble();
-        let code = trouble.code.as_deref().unwrap_or_default();
-        let asked = reply.retry_after.or(trouble.wait);
-        let limit = Limit::of(code);
-        let mut outcome_unknown = false;
-        let advice = match (reply.status, limit) {
-            _ if trouble.banned => Advice::Wait(asked.unwrap_or(MINUTE)),
-            (_, Some(limit)) => limit.advice(asked),
-            // Wrong credentials: only an operator can mend them, and a delivery may wait for that.
-            (429 | 401, None) => Advice::Wait(asked.unwrap_or(MINUTE)),
-            _ if is_token_refusal(code) => Advice::Wait(asked.unwrap_or(MINUTE)),
-            // A 200 that is no answer of DingTalk's is a proxy's.
-            (200..=299 | 407 | 408 | 500..=599, None) => {
-                outcome_unknown = reply.leaves_open();
-                asked.map_or(Advice::Retry, Advice::Wait)
-            }
-            _ => Advice::GiveUp,
-        };
-        let mut message = match (&trouble.code, &trouble.message) {
-            (Some(code), Some(message)) => format!("DingTalk answered {} {code}: {message}", reply.status),
-            (Some(code), None) => format!("DingTalk answered {} {code}", reply.status),
-            _ => format!("the answer was {}: {}", reply.status, reply.start_of_body()),
-        };
-        if !trouble.scopes.is_empty() {
-            let scopes = trouble.scopes.join(", ");
-            message
-                .push_str(&format!("; the app lacks a permission, add in the developer console: {scopes}"));
-        }
-        if trouble.banned {
-            message = format!("DingTalk bans this address for a while; {message}");
-        }
-        if limit == Some(Limit::Quota) {
-            message = quota_reason(&message);
-        }
+        let Verdict { advice, code, limit, banned, outcome_unknown, message, .. } = Verdict::of(reply);
         Self {
-            code: trouble.code,
+            kind: OpenApiErrorKind::of(code.as_deref().unwrap_or_default()),
             status: Some(reply.status),
+            code,
             limit,
-            banned: trouble.banned,
+            banned,
             outcome_unknown,
             ..Self::with(advice, message)
         }
+    }
+
+    /// What it is about, where that is something of its own.
+    pub fn kind(&self) -> OpenApiErrorKind {
+        self.kind
     }
 
     /// Whether the organisation's API calls of this month are used up. The advice is then to give up, and the text says so in
@@ -114,12 +143,13 @@ impl OpenApiError {
     /// Whether it was refused because there were too many calls or messages. The client then holds further calls back by
     /// itself.
     pub fn is_too_fast(&self) -> bool {
-        matches!(self.limit, Some(Limit::Messages | Limit::PerSecond)) || self.status == Some(429)
+        Verdict::is_too_fast(self.limit, self.status)
     }
 
-    /// Whether the message may have gone out in spite of the error: no answer came after the connection had taken the request,
-    /// or one that is not DingTalk's verdict (a 5xx, a portal's page). If not, it certainly did not. The OpenAPI has nothing
-    /// like the `msgUuid` of session webhooks, so repeating it then may show it twice.
+    /// Whether the call may have done its work in spite of the error: no answer came after the connection had taken the
+    /// request, or one that is not DingTalk's verdict (a 5xx, a portal's page). If not, it certainly did not. For messages
+    /// there is nothing like the `msgUuid` of session webhooks, so repeating one then may show it twice. A card that is
+    /// created again is refused as [`CardExists`](OpenApiErrorKind::CardExists).
     pub fn outcome_unknown(&self) -> bool {
         self.outcome_unknown
     }
@@ -141,10 +171,6 @@ impl OpenApiError {
     pub(super) fn is_token_refused(&self) -> bool {
         self.status == Some(401) || self.code.as_deref().is_some_and(is_token_refusal)
     }
-}
-
-fn is_token_refusal(code: &str) -> bool {
-    code.eq_ignore_ascii_case("InvalidAuthentication")
 }
 
 #[cfg(test)]

@@ -44,6 +44,19 @@ impl OpenMessage {
         Some(Self { key, param: param.to_string(), degraded })
     }
 
+    /// A picture, by its `https` address or its media id.
+    pub fn image(photo: &str) -> Self {
+        let param = json!({ "photoURL": photo }).to_string();
+        Self { key: "sampleImageMsg", param, degraded: false }
+    }
+
+    /// A file, by its media id. DingTalk takes the type from the end of its name: xlsx, pdf, zip, rar, doc or docx.
+    pub fn file(media_id: &str, name: &str) -> Self {
+        let kind = name.rsplit_once('.').map_or("", |(_, kind)| kind).to_lowercase();
+        let param = json!({ "mediaId": media_id, "fileName": name, "fileType": kind }).to_string();
+        Self { key: "sampleFile", param, degraded: false }
+    }
+
     /// Cards have templates for one button, for two to five below each other, and for two side by side.
     fn card(card: &ActionCard) -> Self {
         let ActionCard { title, text, buttons, horizontal, .. } = card;
@@ -156,6 +169,18 @@ mod tests {
         let param = json!({"title": "t", "text": "x", "picUrl": "", "messageUrl": "https://m"});
         assert_eq!(open(&link), ("sampleLink", param, false));
         assert_eq!(OpenMessage::of(&OutMessage::Empty), None);
+    }
+
+    #[test]
+    fn pictures_and_files_are_named_by_media_id() {
+        let image = OpenMessage::image("@lAL");
+        assert_eq!((image.key(), image.param()), ("sampleImageMsg", r#"{"photoURL":"@lAL"}"#));
+        for (name, kind) in [("Report.PDF", "pdf"), ("report", "")] {
+            let file = OpenMessage::file("@lAL", name);
+            let param: Value = serde_json::from_str(file.param()).unwrap();
+            assert_eq!(file.key(), "sampleFile");
+            assert_eq!(param, json!({"mediaId": "@lAL", "fileName": name, "fileType": kind}));
+        }
     }
 
     #[test]

@@ -1,19 +1,14 @@
 //! What DingTalk's answer to a reply means.
 
-use serde::Deserialize;
-
 use crate::{
     Advice,
-    advice::{Limit, MINUTE, quota_reason},
+    advice::Limit,
     http::{Failure, Reply},
-    json,
+    verdict::Verdict,
 };
 
 /// Session unknown or expired.
 const EXPIRED: i64 = 300_001;
-
-/// The generic refusal of the old API; its `sub_code` says what it is about.
-const GENERIC: i64 = 88;
 
 /// Why a reply did not go out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -54,7 +49,7 @@ impl SendError {
     /// Whether the reply was refused because too many were sent: nothing should go through this webhook before the time in
     /// the advice is over.
     pub fn is_too_fast(&self) -> bool {
-        matches!(self.limit, Some(Limit::Messages | Limit::PerSecond)) || self.status == Some(429)
+        Verdict::is_too_fast(self.limit, self.status)
     }
 
     /// Whether the reply may have arrived in spite of the error: no answer came after the connection had taken the body, or
@@ -64,84 +59,23 @@ impl SendError {
     }
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default, deserialize_with = "json::signed")]
-    errcode: Option<i64>,
-    #[serde(default, deserialize_with = "json::id")]
-    errmsg: Option<String>,
-    #[serde(default, deserialize_with = "json::id")]
-    sub_code: Option<String>,
-    #[serde(default, deserialize_with = "json::id")]
-    sub_msg: Option<String>,
-}
-
-/// `errcode` decides where there is one, whatever the HTTP status; then the status.
+/// `errcode` 0 is the only success, whatever the HTTP status.
 pub(super) fn judge(reply: &Reply) -> Result<(), SendError> {
-    match serde_json::from_slice::<Answer>(&reply.body) {
-        Ok(Answer { errcode: Some(0), .. }) => Ok(()),
-        Ok(Answer { errcode: Some(code), errmsg, sub_code, sub_msg }) => {
-            Err(refused(code, reply, errmsg, sub_code, sub_msg))
-        }
-        _ => Err(by_status(reply)),
-    }
-}
-
-/// DingTalk's table of robot error codes ("custom robots send group messages"), codes seen in the field, and the limits of
-/// the old API.
-fn refused(
-    code: i64,
-    reply: &Reply,
-    errmsg: Option<String>,
-    sub_code: Option<String>,
-    sub_msg: Option<String>,
-) -> SendError {
-    let telling = sub_code.clone().filter(|_| code == GENERIC).unwrap_or_else(|| code.to_string());
-    let limit = Limit::of(&telling);
-    let advice = match (limit, code) {
-        (Some(limit), _) => limit.advice(reply.retry_after),
-        // Busy.
-        (None, -1) => reply.retry_after.map_or(Advice::Retry, Advice::Wait),
-        (None, EXPIRED) => Advice::Expired,
-        // Among others: 460101 and 101002 too long, 310000 keywords, 400013 disbanded, 43010x unsafe.
-        (None, _) => Advice::GiveUp,
+    let verdict = Verdict::of(reply);
+    let advice = match (verdict.errcode, reply.status) {
+        (Some(0), _) => return Ok(()),
+        (Some(EXPIRED), _) => Advice::Expired,
+        // No credentials are sent that somebody could mend.
+        (None, 401) if verdict.limit.is_none() && !verdict.banned => Advice::GiveUp,
+        _ => verdict.advice,
     };
-    let mut detail = format!("errcode {code}");
-    for text in [errmsg, sub_code, sub_msg].into_iter().flatten() {
-        detail.push_str(": ");
-        detail.extend(text.chars().take(300));
-    }
-    let message = match limit {
-        Some(Limit::Quota) => quota_reason(&detail),
-        _ => format!("DingTalk refused it with {detail}"),
-    };
-    SendError { code: Some(code), status: Some(reply.status), limit, ..SendError::of(advice, message) }
-}
-
-fn by_status(reply: &Reply) -> SendError {
-    let trouble = reply.trouble();
-    let wait = reply.retry_after.or(trouble.wait);
-    let limit = trouble.code.as_deref().and_then(Limit::of);
-    let mut outcome_unknown = false;
-    let advice = match reply.status {
-        _ if trouble.banned => Advice::Wait(wait.unwrap_or(MINUTE)),
-        _ if let Some(limit) = limit => limit.advice(wait),
-        429 => Advice::Wait(wait.unwrap_or(MINUTE)),
-        // A 2xx without an errcode is not DingTalk's: a portal or a proxy answered.
-        200..=299 | 407 | 408 | 500..=599 => {
-            outcome_unknown = reply.leaves_open();
-            wait.map_or(Advice::Retry, Advice::Wait)
-        }
-        // Redirects are not followed: the allowed host would send us to another one.
-        _ => Advice::GiveUp,
-    };
-    let answer = format!("the answer was {}: {}", reply.status, reply.start_of_body());
-    let message = match limit {
-        Some(Limit::Quota) => quota_reason(&answer),
-        _ if trouble.banned => format!("DingTalk bans this address for a while; {answer}"),
-        _ => answer,
-    };
-    SendError { status: Some(reply.status), limit, outcome_unknown, ..SendError::of(advice, message) }
+    Err(SendError {
+        code: verdict.errcode,
+        status: Some(reply.status),
+        limit: verdict.limit,
+        outcome_unknown: verdict.outcome_unknown,
+        ..SendError::of(advice, verdict.message)
+    })
 }
 
 #[cfg(test)]

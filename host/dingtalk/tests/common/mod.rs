@@ -9,8 +9,8 @@ use std::{
 };
 
 use belfry_dingtalk::{
-    AppConfig, ConnectionState, ProxyConfig, Push, StreamClient, StreamSettings, Subscriptions, Transport,
-    TransportConfig, Url,
+    AppConfig, ConnectionState, OpenApi, ProxyConfig, Push, StreamClient, StreamSettings, Subscriptions,
+    Transport, TransportConfig, Url,
 };
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -145,7 +145,10 @@ impl HttpServer {
             request.body = String::from_utf8(body).unwrap();
             self.requests.lock().unwrap().push(request.clone());
             let (status, headers, body) = (self.handler.lock().unwrap())(&request);
-            let mut head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
+            let mut head = format!("HTTP/1.1 {status} X\r\n");
+            if headers.iter().all(|(key, _)| *key != "Transfer-Encoding") {
+                head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            }
             for (key, value) in headers {
                 head.push_str(&format!("{key}: {value}\r\n"));
             }
@@ -153,6 +156,26 @@ impl HttpServer {
             stream.flush().await.ok()?;
         }
     }
+}
+
+pub const SECRET: &str = "hunter2";
+
+/// Grants the tokens `token1`, `token2`, … and answers the calls of both APIs as `calls` says.
+pub async fn dingtalk(mut calls: impl FnMut(&Request) -> Answer + Send + 'static) -> (HttpServer, OpenApi) {
+    let mut tokens = 0;
+    let http = HttpServer::start(None, move |request| {
+        if request.line.contains("/v1.0/oauth2/accessToken") {
+            tokens += 1;
+            return answer(200, json!({"accessToken": format!("token{tokens}"), "expireIn": 7200}));
+        }
+        calls(request)
+    })
+    .await;
+    let mut app = AppConfig::new("dingtest", SECRET.to_owned());
+    app.api_base = http.url();
+    app.oapi_base = http.url();
+    let api = OpenApi::new(&transport(), &app);
+    (http, api)
 }
 
 /// The gateway's end of one WebSocket.
