@@ -1,18 +1,20 @@
 //! Repeats what you say: the smallest plugin there is, and the one to copy.
 
-wit_bindgen::generate!({ path: "../../wit", world: "belfry:bot/bot", generate_all });
-
-use belfry::bot::types::{Content, Failure, Message, Outcome, Reply, TextReply};
-use exports::belfry::bot::message_handler::Guest;
+use belfry_plugin::prelude::*;
 
 struct Echo;
 
-export!(Echo);
+belfry_plugin::export!(Echo: MessageHandler, Describe);
 
-impl Guest for Echo {
+impl MessageHandler for Echo {
     fn on_message(message: Message) -> Result<Outcome, Failure> {
-        let answer = TextReply { text: echo(message.content), mentions: None };
-        Ok(Outcome::Reply(vec![Reply::Text(answer)]))
+        Ok(text(echo(message.content)).into())
+    }
+}
+
+impl Describe for Echo {
+    fn describe() -> Info {
+        belfry_plugin::describe!()
     }
 }
 
@@ -33,18 +35,21 @@ fn echo(content: Content) -> String {
 
 #[cfg(test)]
 mod tests {
+    use belfry_plugin::testing::{message, say};
+    use belfry_plugin::types::{File, Media};
+
     use super::*;
-    use belfry::bot::types::{File, Media};
 
     #[test]
     fn text_comes_back_as_it_is() {
-        assert_eq!(echo(Content::Text("hello".into())), "hello");
+        assert_eq!(say::<Echo>("hello").texts(), ["hello"]);
     }
 
     #[test]
     fn a_file_is_named() {
         let media = Media { download_code: "code".into() };
         let file = File { media, name: "plan.pdf".into(), file_id: None, space_id: None };
-        assert_eq!(echo(Content::File(file)), "You sent the file plan.pdf.");
+        let message = Message { content: Content::File(file), ..message("") };
+        assert_eq!(Echo::on_message(message).unwrap().texts(), ["You sent the file plan.pdf."]);
     }
 }

@@ -1,29 +1,30 @@
 //! Answers `/help` with what the bot can do.
 
-wit_bindgen::generate!({ path: "../../wit", world: "belfry:bot/bot", generate_all });
-
-use belfry::bot::host::{self, PluginInfo};
-use belfry::bot::types::{Content, Failure, MarkdownReply, Message, Outcome, Reply};
-use exports::belfry::bot::message_handler::Guest;
-use wasi::config::store;
+use belfry_plugin::prelude::*;
+use belfry_plugin::types::PluginInfo;
 
 /// What people type for help, unless the config says otherwise.
 const WORDS: &str = "/help help 帮助";
 
 struct Help;
 
-export!(Help);
+belfry_plugin::export!(Help: MessageHandler, Describe);
 
-impl Guest for Help {
+impl MessageHandler for Help {
     fn on_message(message: Message) -> Result<Outcome, Failure> {
-        let Content::Text(text) = message.content else { return Ok(Outcome::Pass) };
-        let words = store::get("words").map_err(|error| Failure::Temporary(format!("{error:?}")))?;
-        if !asks_for_help(&text, words.as_deref().unwrap_or(WORDS)) {
+        let Content::Text(text) = &message.content else { return Ok(Outcome::Pass) };
+        if !asks_for_help(text, &config::get_or("words", WORDS)) {
             return Ok(Outcome::Pass);
         }
-        let title = "What I can do".to_owned();
-        let text = page(&title, &host::plugins());
-        Ok(Outcome::Reply(vec![Reply::Markdown(MarkdownReply { title, text, mentions: None })]))
+        let title = "What I can do";
+        Ok(markdown(page(title, &host::plugins())).titled(title).into())
+    }
+}
+
+impl Describe for Help {
+    // No commands: the words of the config are asked for, whatever they are.
+    fn describe() -> Info {
+        belfry_plugin::describe!()
     }
 }
 
@@ -54,6 +55,8 @@ fn line(plugin: &PluginInfo) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use belfry_plugin::testing;
+
     use super::*;
 
     fn plugin(name: &str, description: &str, commands: &[&str]) -> PluginInfo {
@@ -83,6 +86,15 @@ mod tests {
         ];
         let wanted = "### Me\n\n- `/todo`, `/done`: Keeps a list\n- `/help`\n- Talks about the weather";
         assert_eq!(page("Me", &plugins), wanted);
+    }
+
+    #[test]
+    fn the_words_are_the_config_s() {
+        testing::set_plugins(vec![plugin("todo", "Keeps a list", &["/todo"])]);
+        assert_eq!(testing::say::<Help>("help me").texts(), ["### What I can do\n\n- `/todo`: Keeps a list"]);
+        testing::set_config("words", "/hilfe");
+        assert!(testing::say::<Help>("/help").passed());
+        assert!(!testing::say::<Help>("/hilfe").passed());
     }
 
     #[test]
