@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::PluginSpec;
 use crate::guest_log::GuestLog;
 use crate::ticker::Ticker;
 
@@ -26,6 +27,8 @@ pub(crate) struct Call {
     limit: Duration,
     over_limit: AtomicBool,
     wants_offload: AtomicBool,
+    /// Downloads, uploads and HTTP requests so far.
+    requests: AtomicU32,
 }
 
 /// What the epoch callback does with a running guest.
@@ -45,6 +48,30 @@ impl Call {
             limit: cpu_limit,
             over_limit: AtomicBool::new(false),
             wants_offload: AtomicBool::new(false),
+            requests: AtomicU32::new(0),
+        }
+    }
+
+    /// Time since the call began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Counts a download, an upload or an HTTP request.
+    ///
+    /// # Errors
+    ///
+    /// There were as many as `limits.requests` allows.
+    pub(crate) fn take_request(&self, spec: &PluginSpec) -> Result<(), String> {
+        let most = spec.limits.requests;
+        let more = |made: u32| (made < most).then_some(made + 1);
+        match self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!(
+                "one call may make {most} requests (HTTP, downloads and uploads together); raise `limits.requests` in \
+                 [plugins.{}]",
+                spec.name
+            )),
         }
     }
 

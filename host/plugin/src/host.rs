@@ -10,9 +10,10 @@ use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
 };
 
+use crate::outbound::Exit;
 use crate::state::State;
 use crate::ticker::Ticker;
-use crate::{HostError, LoadError, Plugin, PluginSpec, imports, load};
+use crate::{HostError, LoadError, OutboundConfig, Plugin, PluginSpec, imports, load};
 
 /// Elements a guest's table may have. CPython, the largest guest seen, has about 12 000 functions.
 pub(crate) const MAX_TABLE: usize = 64 << 10;
@@ -38,6 +39,8 @@ pub struct HostConfig {
     /// A multi-thread runtime for guests that compute for long. With none, all of a guest runs on the caller's thread,
     /// yielding every few milliseconds.
     pub offload: Option<tokio::runtime::Handle>,
+    /// How HTTP requests of plugins leave the machine.
+    pub outbound: OutboundConfig,
 }
 
 impl Default for HostConfig {
@@ -48,6 +51,7 @@ impl Default for HostConfig {
             max_instances: 128,
             max_component: 64 << 20,
             offload: None,
+            outbound: OutboundConfig::default(),
         }
     }
 }
@@ -74,6 +78,8 @@ pub struct Host {
     pub(crate) compilers: Semaphore,
     pub(crate) max_component: u64,
     pub(crate) offload: Option<tokio::runtime::Handle>,
+    /// The way out for HTTP requests.
+    pub(crate) exit: Arc<Exit>,
     allocator: Allocator,
 }
 
@@ -110,6 +116,7 @@ impl Host {
             compilers: Semaphore::new(COMPILERS),
             max_component: config.max_component,
             offload: config.offload,
+            exit: Arc::new(Exit::new(config.outbound)),
             allocator,
         }))
     }

@@ -11,6 +11,7 @@
 //! - `guest_log`: where a guest's output goes
 //! - `reason`, `health`: why a call failed, in words, and whether a new build fails too often
 //! - `services`, `grants`, `spec`: what a call needs from outside, and what the config says
+//! - `outbound`: HTTP requests of plugins, which are granted and how they leave
 //! - `live`: the live set
 
 mod bindings;
@@ -26,6 +27,7 @@ mod limits;
 mod live;
 mod load;
 mod memory;
+mod outbound;
 mod plugin;
 mod reason;
 mod services;
@@ -42,6 +44,7 @@ pub use grants::{ChatGrant, Grants, HttpGrant, Scheme};
 pub use host::{Allocator, Host, HostConfig};
 pub use limits::Limits;
 pub use live::{Generation, PluginEvent, Plugins, PluginsConfig, Problem};
+pub use outbound::{LookUp, OutboundConfig, Proxy, ProxyRule};
 pub use plugin::{About, Done, Handler, Phases, Plugin};
 pub use services::{
     Body, CallContext, Change, Chat, Fetch, FetchError, Fixed, KeyValue, LiveCard, LiveSettings, Seen,

@@ -11,6 +11,7 @@ use wasmtime::component::{Component, InstancePre};
 
 use crate::bindings::exports::belfry::bot::message_handler;
 use crate::health::Health;
+use crate::outbound::Outbound;
 use crate::plugin::{About, Build, Exports, Handler};
 use crate::state::State;
 use crate::{Host, LoadError, Plugin, PluginSpec, diagnose, text};
@@ -62,10 +63,12 @@ pub(crate) async fn prove(
         Err(error) => return Err(LoadError::Rejected(format!("the compiler gave up on it ({error})"))),
     };
     let Compiled { component, exports, mut about } = compiled;
+    let spec = Arc::new(spec);
     let build = Arc::new(Build {
         host: Arc::clone(host),
         name: spec.name.as_str().into(),
-        spec: Arc::new(spec),
+        outbound: Arc::new(Outbound::new(Arc::clone(&host.exit), Arc::clone(&spec))),
+        spec,
         component,
         exports,
         health: Health::default(),

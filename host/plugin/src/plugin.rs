@@ -15,6 +15,7 @@ use crate::bindings::exports::belfry::bot::message_handler;
 use crate::call::{Call, Metered, Tick};
 use crate::guest_log::GuestLog;
 use crate::health::Health;
+use crate::outbound::Outbound;
 use crate::reason;
 use crate::state::State;
 use crate::types::{Effect, Event, Failure, Message, Outcome, Request, Response};
@@ -92,6 +93,7 @@ pub(crate) struct Build {
     pub(crate) spec: Arc<PluginSpec>,
     /// `spec.name` once more, cheap to hand to every log.
     pub(crate) name: Arc<str>,
+    pub(crate) outbound: Arc<Outbound>,
     pub(crate) component: InstancePre<State>,
     pub(crate) exports: Exports,
     pub(crate) health: Health,
@@ -312,7 +314,7 @@ impl Build {
 
     fn store(&self, call: Arc<Call>, context: CallContext) -> Store<State> {
         let limits = self.limits();
-        let state = State::new(call, Arc::clone(&self.spec), context);
+        let state = State::new(call, Arc::clone(&self.spec), Arc::clone(&self.outbound), context);
         let mut store = Store::new(&self.host.engine, state);
         store.limiter(|state| &mut state.memory);
         // One figure bounds what crosses over in both directions of a call; what is returned is weighed again, exactly.

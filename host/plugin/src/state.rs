@@ -7,8 +7,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::call::Call;
 use crate::guest_log::{GuestStream, Stream};
+use crate::imports::WasiHttp;
 use crate::memory::MemoryLimit;
-use crate::{CallContext, PluginSpec};
+use crate::outbound::Outbound;
+use crate::{CallContext, Fetch, PluginSpec};
 
 /// Handles (streams, pollables, buckets, cards, …) a guest may hold at one time.
 const MAX_HANDLES: usize = 1_000;
@@ -24,15 +26,21 @@ pub(crate) struct State {
     pub(crate) spec: Arc<PluginSpec>,
     pub(crate) context: CallContext,
     pub(crate) table: ResourceTable,
-    /// Downloads, uploads and HTTP requests so far.
-    #[allow(dead_code, reason = "downloads and fetch come next")]
-    pub(crate) requests: u32,
+    /// The plugin's own way to granted hosts.
+    pub(crate) outbound: Arc<Outbound>,
     /// Made when a guest first uses WASI: seeding its random generators costs more than a whole call of a small guest.
     wasi: Option<Box<WasiCtx>>,
+    /// Made when a guest first uses `wasi:http`.
+    pub(crate) http: Option<Box<WasiHttp>>,
 }
 
 impl State {
-    pub(crate) fn new(call: Arc<Call>, spec: Arc<PluginSpec>, context: CallContext) -> Self {
+    pub(crate) fn new(
+        call: Arc<Call>,
+        spec: Arc<PluginSpec>,
+        outbound: Arc<Outbound>,
+        context: CallContext,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         State {
@@ -41,8 +49,9 @@ impl State {
             spec,
             context,
             table,
-            requests: 0,
+            outbound,
             wasi: None,
+            http: None,
         }
     }
 
@@ -51,18 +60,17 @@ impl State {
     /// # Errors
     ///
     /// There were as many as `limits.requests` allows.
-    #[allow(dead_code, reason = "downloads and fetch come next")]
+    #[allow(dead_code, reason = "downloads come next")]
     pub(crate) fn take_request(&mut self) -> Result<(), String> {
-        let most = self.spec.limits.requests;
-        if self.requests >= most {
-            let name = &self.spec.name;
-            return Err(format!(
-                "one call may make {most} requests (HTTP, downloads and uploads together); raise `limits.requests` in \
-                 [plugins.{name}]"
-            ));
+        self.call.take_request(&self.spec)
+    }
+
+    /// What carries the requests that are granted.
+    pub(crate) fn carrier(&self) -> Arc<dyn Fetch> {
+        match &self.context.fetch {
+            Some(fetch) => Arc::clone(fetch),
+            None => Arc::clone(&self.outbound) as Arc<dyn Fetch>,
         }
-        self.requests += 1;
-        Ok(())
     }
 }
 

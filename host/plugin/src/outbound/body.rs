@@ -175,7 +175,11 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, FetchError>>> {
         let this = &mut *self;
         Pin::new(&mut this.body).poll_frame(cx).map_err(|error| {
-            FetchError::Failed(format!("the response of {} broke off: {}", this.words, super::client::cause(&error)))
+            FetchError::Failed(format!(
+                "the response of {} broke off: {}",
+                this.words,
+                super::client::cause(&error)
+            ))
         })
     }
 

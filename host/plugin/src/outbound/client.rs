@@ -14,7 +14,7 @@ use url::Url;
 use super::body::{Incoming, Outgoing};
 use super::exit::{Exit, check_host};
 use super::grant::{RESERVED, tidy};
-use crate::{Body, Fetch, FetchError, HttpGrant, PluginSpec, ServiceFuture};
+use crate::{Body, FetchError, HttpGrant, PluginSpec};
 
 /// How long a connection may take, name and TLS included.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
@@ -56,7 +56,8 @@ impl Client {
         Client { exit, spec, servers: Mutex::new(Vec::new()), at_once }
     }
 
-    async fn send(
+    /// As [`Fetch::send`](crate::Fetch::send).
+    pub(super) async fn send(
         &self,
         request: http::Request<Body>,
         grant: usize,
@@ -141,16 +142,6 @@ impl Client {
     }
 }
 
-impl Fetch for Client {
-    fn send(
-        &self,
-        request: http::Request<Body>,
-        grant: usize,
-    ) -> ServiceFuture<'_, Result<http::Response<Body>, FetchError>> {
-        Box::pin(self.send(request, grant))
-    }
-}
-
 fn recent(servers: &mut Vec<(Server, reqwest::Client)>, server: &Server) -> Option<reqwest::Client> {
     let place = servers.iter().position(|(one, _)| one == server)?;
     let entry = servers.remove(place);
@@ -183,7 +174,9 @@ fn arrange(
     let mut set: Vec<&http::HeaderName> = Vec::new();
     for (name, value) in &grant.headers {
         let Ok(mut value) = HeaderValue::from_bytes(value.expose_secret().as_bytes()) else {
-            return Err(FetchError::Failed(format!("the value of `{name}` in the grant's `headers` cannot be sent")));
+            return Err(FetchError::Failed(format!(
+                "the value of `{name}` in the grant's `headers` cannot be sent"
+            )));
         };
         value.set_sensitive(true);
         let room = if set.contains(&name) {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::client::Resumption;
@@ -105,7 +105,10 @@ async fn system_tls() -> Result<ClientConfig, FetchError> {
         // Bundles hold the odd certificate that rustls cannot use; the others still count.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
-            return Err("the system has no root certificates; install its CA bundle (package ca-certificates)".to_owned());
+            return Err(
+                "the system has no root certificates; install its CA bundle (package ca-certificates)"
+                    .to_owned(),
+            );
         }
         // The provider is named rather than taken from the process-wide default, which another crate may set differently.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -143,7 +146,7 @@ impl Resolve for Guard {
             let allowed: Vec<_> = found
                 .iter()
                 .filter(|address| private || not_public(**address).is_none())
-                .map(|address| (*address, 0).into())
+                .map(|address| SocketAddr::new(*address, 0))
                 .collect();
             if !allowed.is_empty() {
                 return Ok(Box::new(allowed.into_iter()) as Addrs);
@@ -167,7 +170,10 @@ pub(super) fn check_host(url: &Url, plugin: &str, by_name: bool) -> Result<(), F
         Some(Host::Ipv4(address)) => IpAddr::V4(address),
         Some(Host::Ipv6(address)) => IpAddr::V6(address),
         Some(Host::Domain(name)) if by_name && never_public(name) => {
-            return Err(FetchError::Refused(private_words(plugin, &format!("{name} is a name of private networks"))));
+            return Err(FetchError::Refused(private_words(
+                plugin,
+                &format!("{name} is a name of private networks"),
+            )));
         }
         _ => return Ok(()),
     };

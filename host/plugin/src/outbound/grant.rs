@@ -44,9 +44,7 @@ impl HttpGrant {
         if let Some(path) = rest.find(['/', '?', '#', '\\']) {
             let host = rest.get(..path).unwrap_or_default();
             let shorter = format!("{}://{host}", name_of(scheme));
-            return Err(format!(
-                "{text:?} names a path, but a grant is for a whole host; write {shorter:?}"
-            ));
+            return Err(format!("{text:?} names a path, but a grant is for a whole host; write {shorter:?}"));
         }
         let (host, port) = split_port(rest).map_err(|reason| format!("{text:?}: {reason}"))?;
         HttpGrant::new(scheme, host, port)
@@ -174,9 +172,9 @@ impl Pattern {
             (Pattern::Exact(Host::Domain(name)), Host::Domain(host)) => name == host,
             (Pattern::Exact(Host::Ipv4(address)), Host::Ipv4(host)) => address == host,
             (Pattern::Exact(Host::Ipv6(address)), Host::Ipv6(host)) => address == host,
-            (Pattern::Label(name), Host::Domain(host)) => host
-                .split_once('.')
-                .is_some_and(|(label, rest)| !label.is_empty() && rest == name),
+            (Pattern::Label(name), Host::Domain(host)) => {
+                host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == name)
+            }
             _ => false,
         }
     }
@@ -224,7 +222,8 @@ impl Doors {
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
             return Err("it names no host".to_owned());
         };
-        let covers = |door: &Door| door.scheme == url.scheme() && door.port == port && door.pattern.covers(&host);
+        let covers =
+            |door: &Door| door.scheme == url.scheme() && door.port == port && door.pattern.covers(&host);
         if let Some((place, _)) = self.doors.iter().find(|(_, door)| covers(door)) {
             return Ok(*place);
         }
@@ -336,7 +335,9 @@ mod tests {
         assert_eq!(find(&doors, "https://api.example.com"), Ok(1));
         assert_eq!(find(&doors, "https://www.MÜNCHEN.example"), Ok(2));
         assert_eq!(find(&doors, "https://www.xn--mnchen-3ya.example"), Ok(2));
-        for url in ["https://example.com", "https://a.b.example.com", "https://.example.com", "https://xexample.com"] {
+        for url in
+            ["https://example.com", "https://a.b.example.com", "https://.example.com", "https://xexample.com"]
+        {
             assert!(find(&doors, url).is_err(), "{url}");
         }
     }
@@ -346,10 +347,7 @@ mod tests {
         let none = find(&doors(&[]), "https://api.example.com:443/v1").unwrap_err();
         assert!(none.ends_with("add this to [plugins.todo]: http = [\"https://api.example.com\"]"), "{none}");
         let some = find(&doors(&["https://a.example"]), "http://[::1]:8080/v1").unwrap_err();
-        assert!(
-            some.ends_with("add \"http://[::1]:8080\" to the list `http` in [plugins.todo]"),
-            "{some}"
-        );
+        assert!(some.ends_with("add \"http://[::1]:8080\" to the list `http` in [plugins.todo]"), "{some}");
     }
 
     #[test]
@@ -388,7 +386,8 @@ mod tests {
     fn headers_of_a_grant() {
         let mut grant = HttpGrant::parse("https://a.example").unwrap();
         grant.header("Authorization", "Bearer hunter2".into()).unwrap();
-        for (name, value) in [("Host", "b"), ("content-length", "1"), ("a b", "hunter2"), ("x", "hunter2\n")] {
+        for (name, value) in [("Host", "b"), ("content-length", "1"), ("a b", "hunter2"), ("x", "hunter2\n")]
+        {
             let error = grant.header(name, value.into()).unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");
         }
