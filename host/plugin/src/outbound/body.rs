@@ -151,7 +151,7 @@ impl HttpBody for Outgoing {
 
     // Asked before the first frame only: it decides between a content-length and chunks.
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
 
