@@ -175,6 +175,5 @@ fn pipeline_config(config: &Config, transport: Transport) -> PipelineConfig {
         },
         quota: config.quota,
         failure_reply: config.pipeline.failure_reply.clone(),
-        routes: std::collections::BTreeMap::new(),
     }
 }
