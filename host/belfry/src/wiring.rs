@@ -175,5 +175,6 @@ fn pipeline_config(config: &Config, transport: Transport) -> PipelineConfig {
         },
         quota: config.quota,
         failure_reply: config.pipeline.failure_reply.clone(),
+        routes: std::collections::BTreeMap::new(),
     }
 }

@@ -1,6 +1,9 @@
-use std::{num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use belfry_dingtalk::{AppConfig, StreamSettings, Transport};
+use belfry_event::Pattern;
+
+use crate::Schedule;
 
 /// What a [`Pipeline`](crate::Pipeline) runs on.
 #[derive(Debug, Clone)]
@@ -16,6 +19,23 @@ pub struct PipelineConfig {
     /// What the organisation may use by the month.
     pub quota: Quota,
     /// What a person is told, in one line, whose message became a dead letter. None: nothing.
+    pub failure_reply: Option<String>,
+    /// What comes to which plugin, by its name. A plugin that is not in it is asked about every message that its commands
+    /// allow, and gets no events.
+    pub routes: BTreeMap<String, PluginRoute>,
+}
+
+/// What comes to a plugin, besides what its commands say.
+#[derive(Debug, Clone, Default)]
+pub struct PluginRoute {
+    /// Narrows the messages it is asked about, and says which events it gets: without it an event handler gets the ticks of
+    /// its own schedules only.
+    pub on: Option<Pattern>,
+    /// It sees every message after it was handled, whoever handled it, and answers nothing.
+    pub observe: bool,
+    /// When it gets a tick.
+    pub schedules: Vec<Schedule>,
+    /// What a person is told whose message this plugin could not handle; empty: nothing. None: what the pipeline says.
     pub failure_reply: Option<String>,
 }
 

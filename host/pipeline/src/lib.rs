@@ -10,6 +10,7 @@
 //! - `lanes`: work in order by conversation, parallel across conversations.
 //! - `work`: a message that is to be handled, with its tries.
 //! - `routing`: which plugins are asked about a message, in which order.
+//! - `schedule`: when a plugin's schedule is due.
 //! - `reply`: what a plugin answered, as messages for the session webhook.
 //! - `delivery`: a reply on its way, with its retries and its own clock.
 //! - `pauses`: how long to wait between two tries.
@@ -32,12 +33,14 @@ mod quota;
 mod recovery;
 mod reply;
 mod routing;
+mod schedule;
 mod work;
 
-pub use config::{AppSettings, PipelineConfig, PipelineLimits, Quota};
+pub use config::{AppSettings, PipelineConfig, PipelineLimits, PluginRoute, Quota};
 pub use counters::Counts;
 pub use monitor::{AppStatus, Connection, Monitor, RetryError, Used};
 pub use pipeline::{Left, Pipeline};
 pub use reply::webhook_bodies;
 pub use routing::asked_about;
+pub use schedule::{Missed, Schedule};
 pub use work::read_message;
