@@ -17,4 +17,5 @@ mod lifecycle;
 mod messages;
 mod path;
 mod plugins;
+mod testing;
 mod trouble;

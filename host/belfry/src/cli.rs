@@ -74,6 +74,11 @@ pub enum Command {
     /// Needs no DingTalk account: a simulated DingTalk runs in the same process. A build that fails shows the
     /// compiler's message and the old build keeps answering.
     Dev(DevArgs),
+    /// Test a plugin: hold the conversations of its tests folder with it
+    ///
+    /// Builds the plugin in DIR and runs every DIR/tests/*.toml against it, in parallel, with no network, a clock that stands
+    /// still and random numbers that repeat. The exit code is 1 if a test failed.
+    Test(TestArgs),
     /// Run a simulated DingTalk on this machine, for bots built on any Stream SDK
     ///
     /// Listens on 127.0.0.1 only and takes every ClientID and secret. Prints how to point a bot at it, then what the
@@ -144,6 +149,29 @@ pub struct DevArgs {
     /// How long to wait for each answer to --say, such as 500ms, 30s or 2m
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub timeout: Duration,
+}
+
+/// Arguments of `belfry test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// The plugin's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// Only files whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Test this component in place of building the folder's
+    #[arg(long, value_name = "FILE")]
+    pub plugin: Option<PathBuf>,
+    /// Take what happened as right, where a turn expects nothing else
+    #[arg(long)]
+    pub accept: bool,
+    /// Ask about each snapshot that is new or differs
+    #[arg(long, conflicts_with = "accept")]
+    pub review: bool,
+    /// Write the outcome as JUnit XML to this file
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
 }
 
 /// Arguments of `belfry simulate`.

@@ -10,6 +10,7 @@
 //! - [`logging`]: log lines for people and for machines
 //! - [`run`]: `belfry run`
 //! - `signals`: Ctrl-C, SIGTERM and the terminal being closed
+//! - [`testing`]: `belfry test`
 //! - [`wiring`]: from the config to a running host
 
 pub mod cli;
@@ -22,4 +23,5 @@ pub mod doctor;
 pub mod logging;
 pub mod run;
 mod signals;
+pub mod testing;
 pub mod wiring;

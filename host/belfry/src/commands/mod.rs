@@ -35,6 +35,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => crate::run::run(&args, global),
         Command::Dev(args) => crate::dev::run(&args, global),
+        Command::Test(args) => {
+            quiet()?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            runtime.context("start the async runtime")?.block_on(crate::testing::run(args))
+        }
         Command::Simulate(args) => {
             log()?;
             block_on(simulate::run(args))
