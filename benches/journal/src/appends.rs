@@ -164,7 +164,7 @@ async fn life(
         journal.record(Record::Attempt { event, delivery: None, attempt: 1 }).unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;
         let deliveries = vec![vec![b'r'; 200].into()];
-        journal.record(Record::Done(Completion { event, deliveries })).unwrap();
+        journal.record(Record::Done(Completion::new(event, deliveries))).unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
         journal.record(Record::Delivered { event, index: 0 }).unwrap();
     }

@@ -72,7 +72,7 @@ pub fn child(path: &Path) {
             reading += started.elapsed();
             let started = Instant::now();
             let deliveries = vec![vec![b'r'; 200].into()];
-            journal.record(Record::Done(Completion { event, deliveries })).unwrap();
+            journal.record(Record::Done(Completion::new(event, deliveries))).unwrap();
             journal.record(Record::Delivered { event, index: 0 }).unwrap();
             // A question is answered when what was recorded before it is written.
             journal.event(event).await.unwrap();

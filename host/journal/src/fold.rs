@@ -1,12 +1,15 @@
 //! The state of a journal as a fold over its records: the same for every engine, without the payloads.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
 use crate::{
-    Completion, Counter, Culprit, DeadLetter, EventState, JournalError, JournalStats, KeyValueWrite, Limits,
-    NOTICE, NewEvent, Position, Record, Route,
+    Completion, Counter, Culprit, DeadLetter, EARLY, EventState, JournalError, JournalStats, KeyValueWrite,
+    Limits, NOTICE, NewEvent, Position, Record, Route,
     dedupe::SeenKeys,
     ledger::{Ledger, Owed},
     letters::{Death, Letters},
@@ -18,6 +21,13 @@ use crate::{
 pub(crate) enum Change {
     /// The event is pending no more.
     EventEnded(Position),
+    /// An event came of another's completion, as the one at `place` among its events.
+    EventAppended {
+        position: Position,
+        place: usize,
+        at_ms: u64,
+        event: NewEvent,
+    },
     /// The event is pending again.
     EventReopened {
         event: Position,
@@ -78,6 +88,8 @@ pub(crate) struct Fold {
     pub(crate) seen: SeenKeys,
     pub(crate) ledger: Ledger,
     pub(crate) dead: Letters,
+    /// The early deliveries that events had so far which are pending, or dead and may be again.
+    pub(crate) sent: HashMap<Position, BTreeSet<u32>>,
     /// How many dead letters went because there were too many.
     evicted: u64,
     pub(crate) routes: Routes,
@@ -92,6 +104,7 @@ impl Fold {
             seen: SeenKeys::new(limits.dedupe_keys, limits.dedupe_for),
             ledger: Ledger::default(),
             dead: Letters::default(),
+            sent: HashMap::new(),
             evicted: 0,
             routes: Routes::default(),
             buckets: Buckets::default(),
@@ -141,6 +154,14 @@ impl Fold {
             Record::DoneWriting(completion, writes) => {
                 self.complete(completion, writes, now_ms, &mut changes)?
             }
+            Record::Send { event, index, payload } => {
+                if (EARLY..NOTICE).contains(&index)
+                    && let Some(key) = self.ledger.key_of_pending(event)
+                    && self.sent.entry(event).or_default().insert(index)
+                {
+                    self.deliver(event, index, &key, payload, now_ms, &mut changes);
+                }
+            }
             Record::Delivered { event, index } => {
                 if self.ledger.end(event, Some(index)).is_some() {
                     changes.push(Change::DeliveryEnded { event, index });
@@ -162,6 +183,7 @@ impl Fold {
             Record::Drop { event, delivery } => {
                 if self.dead.remove(event, delivery).is_some() {
                     changes.push(Change::DeadRemoved { event, delivery });
+                    self.forget_sent(event, delivery);
                     self.forget_if_over(event, &mut changes);
                 }
             }
@@ -200,14 +222,21 @@ impl Fold {
         now_ms: u64,
         changes: &mut Vec<Change>,
     ) -> Result<(), JournalError> {
-        let Completion { event, deliveries } = completion;
+        let Completion { event, deliveries, events } = completion;
         // Only an event that is still pending: a repeated record must not bring its deliveries back.
         if self.ledger.get(event, None).is_none() {
             return Ok(());
         }
         self.buckets.check(&writes, self.limits.bucket_bytes)?;
+        self.check_room(&events)?;
         let Some((key, _)) = self.ledger.end(event, None) else { return Ok(()) };
+        self.sent.remove(&event);
         changes.push(Change::EventEnded(event));
+        for (place, event) in events.into_iter().enumerate() {
+            if let Some(position) = self.append(&event, now_ms) {
+                changes.push(Change::EventAppended { position, place, at_ms: now_ms, event });
+            }
+        }
         for (index, payload) in (0..).zip(deliveries) {
             self.deliver(event, index, &key, payload, now_ms, changes);
         }
@@ -216,6 +245,27 @@ impl Fold {
         }
         self.forget_if_over(event, changes);
         Ok(())
+    }
+
+    /// Waiting for room is no way for what makes room itself, so there is some beyond the bound.
+    fn check_room(&self, events: &[NewEvent]) -> Result<(), JournalError> {
+        let Limits { pending: most, pending_bytes: most_bytes, .. } = self.limits;
+        let bytes = events.iter().map(size).fold(self.ledger.bytes(), usize::saturating_add);
+        let pending = self.ledger.pending();
+        // The event that brings them about ends with that.
+        let after = pending.saturating_sub(1).saturating_add(events.len());
+        let fits =
+            after <= most.saturating_add(most / 2) && bytes <= most_bytes.saturating_add(most_bytes / 2);
+        if events.is_empty() || fits {
+            return Ok(());
+        }
+        Err(JournalError::NoRoom { events: events.len(), pending })
+    }
+
+    fn forget_sent(&mut self, event: Position, delivery: Option<u32>) {
+        if delivery.is_none() {
+            self.sent.remove(&event);
+        }
     }
 
     fn deliver(
@@ -254,6 +304,7 @@ impl Fold {
             self.dead.add(death);
         } else {
             self.evicted += 1;
+            self.forget_sent(event, delivery);
             self.forget_if_over(event, changes);
         }
         while self.dead.len() > self.limits.dead_letters {
@@ -261,6 +312,7 @@ impl Fold {
             self.evicted += 1;
             let (event, delivery) = oldest.about();
             changes.push(Change::DeadRemoved { event, delivery });
+            self.forget_sent(event, delivery);
             self.forget_if_over(event, changes);
         }
     }
@@ -302,4 +354,13 @@ impl Fold {
 /// What counts against the bounds.
 pub(crate) fn size(event: &NewEvent) -> usize {
     event.payload.len().saturating_add(event.private.len())
+}
+
+/// Which of a completion's events were appended, and where.
+pub(crate) fn appended(changes: &[Change]) -> Vec<(usize, Position)> {
+    let appended = changes.iter().filter_map(|change| match change {
+        Change::EventAppended { position, place, .. } => Some((*place, *position)),
+        _ => None,
+    });
+    appended.collect()
 }

@@ -3,8 +3,8 @@ use std::{future::Future, pin::Pin};
 use bytes::Bytes;
 
 use crate::{
-    Appended, Counter, DeadLetterHead, JournalError, JournalStats, NewEvent, PendingDelivery, PendingEvent,
-    Position, Record, Route, StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
+    Appended, Committed, Counter, DeadLetterHead, JournalError, JournalStats, NewEvent, PendingDelivery,
+    PendingEvent, Position, Record, Route, StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
 };
 
 /// A future that borrows the journal.
@@ -24,9 +24,12 @@ pub trait Journal: Send + Sync {
     /// event that is already counted.
     fn record(&self, record: Record) -> Result<(), JournalError>;
 
-    /// Writes a change of state, and resolves when the end of the process would not lose it any more. The change counts
-    /// from the call on. After an error it counts all the same, and is written as soon as the engine can.
-    fn commit(&self, record: Record) -> JournalFuture<'_, Result<(), JournalError>>;
+    /// As [`record`](Self::record), for who wants to know when it is written. The change counts from the call on.
+    ///
+    /// # Errors
+    ///
+    /// Nothing of it was applied.
+    fn commit(&self, record: Record) -> Result<Committed, JournalError>;
 
     /// Whether what it holds outlives the process.
     fn is_durable(&self) -> bool;

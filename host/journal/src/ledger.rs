@@ -58,6 +58,11 @@ impl Ledger {
         run.last().map_or(after, |((event, _), _)| *event)
     }
 
+    /// What an event that is pending is ordered by.
+    pub(crate) fn key_of_pending(&self, event: Position) -> Option<Arc<str>> {
+        self.entries.get(&event).filter(|entry| entry.event.is_some()).map(|entry| entry.key.clone())
+    }
+
     pub(crate) fn deliveries_of(&self, event: Position) -> usize {
         self.entries.get(&event).map_or(0, |entry| entry.deliveries.len())
     }

@@ -13,6 +13,7 @@
 //! - [`DurableJournal`]: the engine for one host on one machine, in a folder on its disk.
 //! - [`NewEvent`], [`Appended`], [`Record`], [`Completion`], [`DeadLetter`], [`KeyValueWrite`], [`Route`], [`Counter`]:
 //!   what goes in.
+//! - [`Committed`]: what becomes of a record that is waited for.
 //! - [`PendingEvent`], [`PendingDelivery`], [`DeadLetterHead`]: what is listed.
 //! - [`StoredEvent`], [`StoredDelivery`], [`StoredDeadLetter`], [`TracedEvent`]: what comes out.
 
@@ -34,7 +35,7 @@ pub use journal::{Journal, JournalFuture};
 pub use limits::Limits;
 pub use memory::MemoryJournal;
 pub use record::{
-    Appended, Completion, Counter, Culprit, DeadLetter, DeadLetterHead, EventState, JournalError,
-    JournalStats, KeyValueWrite, NOTICE, NewEvent, PendingDelivery, PendingEvent, Position, Record, Route,
-    StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
+    Appended, Committed, Completion, Counter, Culprit, DeadLetter, DeadLetterHead, EARLY, EventState,
+    JournalError, JournalStats, KeyValueWrite, NOTICE, NewEvent, PendingDelivery, PendingEvent, Position,
+    Record, Route, StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent, ValueChange,
 };

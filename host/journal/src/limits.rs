@@ -16,7 +16,8 @@ pub struct Limits {
     pub dead_letters: usize,
     /// Routes kept; beyond it those that expire first are forgotten.
     pub routes: usize,
-    /// Bytes of the keys and values of one bucket, with 64 more for each key. A write beyond it is refused.
+    /// Bytes of the keys and values of one bucket, with 64 more for each key. A write beyond it is refused; a write can say
+    /// less ([`KeyValueWrite::limit`](crate::KeyValueWrite::limit)).
     pub bucket_bytes: usize,
     /// Counters kept; beyond it those of the oldest months are forgotten.
     pub counters: usize,
@@ -31,7 +32,7 @@ impl Default for Limits {
             dedupe_for: Duration::from_secs(24 * 60 * 60),
             dead_letters: 1_000,
             routes: 10_000,
-            bucket_bytes: 16 << 20,
+            bucket_bytes: 64 << 20,
             counters: 1_000,
         }
     }

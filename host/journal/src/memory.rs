@@ -4,9 +4,9 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 
 use crate::{
-    Appended, Journal, JournalError, JournalFuture, Limits, NewEvent, Position, Record, StoredDeadLetter,
-    StoredDelivery, StoredEvent, TracedEvent,
-    fold::{Change, Fold, size},
+    Appended, Committed, Journal, JournalError, JournalFuture, Limits, NewEvent, Position, Record,
+    StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
+    fold::{Change, Fold, appended, size},
     front::{Front, answered_by_the_front},
 };
 
@@ -53,12 +53,7 @@ impl MemoryJournal {
         self.front
             .enter(size(&event), |fold, now_ms| {
                 let Some(position) = fold.append(&event, now_ms) else { return Appended::Duplicate };
-                let NewEvent { key, payload, private, .. } = event;
-                let stored =
-                    Event { key, payload, private, appended_at_ms: now_ms, deliveries: BTreeMap::new() };
-                self.change_payloads(|payloads| {
-                    payloads.events.insert(position, stored);
-                });
+                self.change_payloads(|payloads| payloads.append(position, now_ms, event));
                 Appended::New(position)
             })
             .await
@@ -79,8 +74,15 @@ impl Event {
 }
 
 impl Payloads {
+    fn append(&mut self, position: Position, appended_at_ms: u64, event: NewEvent) {
+        let NewEvent { key, payload, private, .. } = event;
+        let stored = Event { key, payload, private, appended_at_ms, deliveries: BTreeMap::new() };
+        self.events.insert(position, stored);
+    }
+
     fn apply(&mut self, change: Change) {
         match change {
+            Change::EventAppended { position, at_ms, event, .. } => self.append(position, at_ms, event),
             Change::DeliveryAdded { event, index, payload, created_at_ms, .. } => {
                 if let Some(event) = self.events.get_mut(&event) {
                     event.deliveries.insert(index, (payload, created_at_ms));
@@ -114,16 +116,16 @@ impl Journal for MemoryJournal {
     }
 
     fn record(&self, record: Record) -> Result<(), JournalError> {
-        self.front.change(|fold, now_ms| {
-            let changes = fold.apply(record, now_ms)?;
-            self.change_payloads(|payloads| changes.into_iter().for_each(|change| payloads.apply(change)));
-            Ok(())
-        })
+        self.commit(record).map(drop)
     }
 
-    fn commit(&self, record: Record) -> JournalFuture<'_, Result<(), JournalError>> {
-        let recorded = self.record(record);
-        Box::pin(std::future::ready(recorded))
+    fn commit(&self, record: Record) -> Result<Committed, JournalError> {
+        self.front.change(|fold, now_ms| {
+            let changes = fold.apply(record, now_ms)?;
+            let (changed, appended) = (!changes.is_empty(), appended(&changes));
+            self.change_payloads(|payloads| changes.into_iter().for_each(|change| payloads.apply(change)));
+            Ok(Committed { changed, appended, written: Box::pin(std::future::ready(Ok(()))) })
+        })
     }
 
     answered_by_the_front!();

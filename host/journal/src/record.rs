@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
+use crate::JournalFuture;
+
 /// The place of an event in a journal: later events have higher numbers. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
@@ -41,6 +43,17 @@ pub enum Record {
     Done(Completion),
     /// The event is handled, and besides its deliveries it changed key-values: all of it, or nothing.
     DoneWriting(Completion, Vec<KeyValueWrite>),
+    /// A delivery that leaves before its event is handled. Added if the event is pending and never had a delivery of this
+    /// index since it was appended: whoever handles the event again, after a failure or a crash, sends nothing twice. It is
+    /// delivered even if the event is given up.
+    Send {
+        /// The event, which must be pending.
+        event: Position,
+        /// Its place among the event's deliveries, from [`EARLY`] on and before [`NOTICE`].
+        index: u32,
+        /// What is to be delivered.
+        payload: Bytes,
+    },
     /// A delivery arrived.
     Delivered {
         /// The event it came of.
@@ -96,7 +109,21 @@ pub struct Completion {
     pub event: Position,
     /// What is to be delivered, in order; a delivery's index is its place here.
     pub deliveries: Vec<Bytes>,
+    /// Events that come of it. Repeats are left out. They may exceed [`Limits::pending`](crate::Limits::pending) and
+    /// [`Limits::pending_bytes`](crate::Limits::pending_bytes) by half; beyond that the record is refused with
+    /// [`JournalError::NoRoom`], since waiting for room could be waiting for itself.
+    pub events: Vec<NewEvent>,
 }
+
+impl Completion {
+    /// One that brings deliveries and no events.
+    pub fn new(event: Position, deliveries: Vec<Bytes>) -> Self {
+        Self { event, deliveries, events: Vec::new() }
+    }
+}
+
+/// The index of the first delivery that leaves before its event is handled.
+pub const EARLY: u32 = 1 << 31;
 
 /// The index of the delivery that tells a person that their event was given up.
 pub const NOTICE: u32 = u32::MAX;
@@ -123,15 +150,41 @@ pub struct Culprit {
     pub generation: u64,
 }
 
-/// One key of a plugin's bucket set or deleted.
+/// One key of a plugin's bucket changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyValueWrite {
     /// The bucket.
     pub bucket: String,
     /// The key within it.
     pub key: String,
-    /// The new value; none deletes the key.
-    pub value: Option<Bytes>,
+    /// What becomes of it.
+    pub change: ValueChange,
+    /// What the bucket may hold with it, in bytes as [`Limits::bucket_bytes`](crate::Limits::bucket_bytes) counts them,
+    /// which is the most whatever is said here. Deleting is never refused.
+    pub limit: Option<usize>,
+}
+
+/// What becomes of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueChange {
+    /// It has this value.
+    Set(Bytes),
+    /// It has none.
+    Delete,
+    /// Its number, decimal text of at most 20 bytes, grows by this, to the ends of its range at most. No value counts as 0.
+    Add(i64),
+}
+
+/// What a record that was taken has changed.
+#[must_use = "it may not be written yet"]
+pub struct Committed {
+    /// Whether it changed anything: a repeated record does not.
+    pub changed: bool,
+    /// Which of a completion's events were appended, by their place in it, and where. The others are repeats.
+    pub appended: Vec<(usize, Position)>,
+    /// Resolves when the end of the process would not lose the change any more. After an error it counts all the same, and is
+    /// written as soon as the engine can.
+    pub written: JournalFuture<'static, Result<(), JournalError>>,
 }
 
 /// How a conversation can be reached for a while.
@@ -309,6 +362,22 @@ pub enum JournalError {
         size: usize,
         /// The most it may hold, in bytes.
         limit: usize,
+    },
+    /// A value that was to be added to is no number. Nothing of the record was applied.
+    #[error("the value of {key:?} in the bucket {bucket:?} is no whole number")]
+    NotANumber {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+    /// A completion would bring more events than there is room for. Nothing of the record was applied.
+    #[error("{events} more events have no room: {pending} are pending")]
+    NoRoom {
+        /// The events it would bring.
+        events: usize,
+        /// Events and deliveries pending.
+        pending: usize,
     },
     /// The disk took no more. What was stored before is unharmed; the journal goes on when there is room.
     #[error("the disk is full: free space where {path} is")]

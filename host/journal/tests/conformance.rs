@@ -6,8 +6,8 @@ mod common;
 use std::{pin::pin, sync::Arc};
 
 use belfry_journal::{
-    Appended, Completion, Counter, Culprit, DeadLetter, EventState, Journal, JournalError, JournalStats,
-    KeyValueWrite, Limits, NewEvent, Position, Record, Route,
+    Appended, Completion, Counter, Culprit, DeadLetter, EARLY, EventState, Journal, JournalError,
+    JournalStats, KeyValueWrite, Limits, NOTICE, NewEvent, Position, Record, Route, ValueChange,
 };
 
 use common::{dead, deliveries, events, letters, on_each, poll_once};
@@ -31,7 +31,7 @@ async fn position(journal: &Arc<dyn Journal>, id: &str) -> Position {
 }
 
 fn completion(event: Position, deliveries: usize) -> Completion {
-    Completion { event, deliveries: vec![vec![0; 5].into(); deliveries] }
+    Completion::new(event, vec![vec![0; 5].into(); deliveries])
 }
 
 fn done(event: Position, deliveries: usize) -> Record {
@@ -43,7 +43,8 @@ fn letter(event: Position, delivery: Option<u32>) -> DeadLetter {
 }
 
 fn write(key: &str, value: Option<&'static str>) -> KeyValueWrite {
-    KeyValueWrite { bucket: "todo".into(), key: key.into(), value: value.map(Into::into) }
+    let change = value.map_or(ValueChange::Delete, |value| ValueChange::Set(value.into()));
+    KeyValueWrite { bucket: "todo".into(), key: key.into(), change, limit: None }
 }
 
 #[tokio::test]
@@ -86,12 +87,15 @@ async fn records_are_idempotent() {
 async fn a_commit_counts_from_the_call_on() {
     on_each(Limits::default(), |journal| async move {
         let event = position(&journal, "a").await;
-        let committing = journal.commit(done(event, 1));
+        let committing = journal.commit(done(event, 1)).unwrap();
+        assert!(committing.changed);
         assert_eq!(journal.stats().pending_events, 0, "before it is waited for");
-        committing.await.unwrap();
+        committing.written.await.unwrap();
         assert_eq!(deliveries(&*journal, None, 10).await.len(), 1);
         // What changes nothing needs no waiting.
-        journal.commit(done(event, 1)).await.unwrap();
+        let again = journal.commit(done(event, 1)).unwrap();
+        assert!(!again.changed);
+        again.written.await.unwrap();
         assert_eq!(journal.stats().pending_deliveries, 1);
     })
     .await;
@@ -334,6 +338,123 @@ async fn key_values_are_written_with_the_completion_or_not_at_all() {
         journal.record(Record::DoneWriting(completion(event, 0), writes)).unwrap();
         assert_eq!(journal.keys("todo", None, 1), ["four"]);
         assert_eq!(journal.keys("todo", Some("four"), 9), ["three"]);
+    })
+    .await;
+}
+
+fn add(key: &str, more: i64) -> KeyValueWrite {
+    let change = ValueChange::Add(more);
+    KeyValueWrite { bucket: "todo".into(), key: key.into(), change, limit: None }
+}
+
+#[tokio::test]
+async fn numbers_grow_by_what_is_added() {
+    on_each(Limits::default(), async |journal| {
+        let value = async |key: &str| journal.value("todo", key).await.unwrap();
+        let event = position(&journal, "a").await;
+        let writes =
+            vec![add("n", 3), write("set", Some("40")), add("set", 2), add("gone", 1), write("gone", None)];
+        for _ in 0..2 {
+            journal.record(Record::DoneWriting(completion(event, 0), writes.clone())).unwrap();
+        }
+        journal.record(Record::Write(add("n", -10))).unwrap();
+        assert_eq!(value("n").await.unwrap(), "-7");
+        assert_eq!(value("set").await.unwrap(), "42");
+        assert_eq!(value("gone").await, None);
+        assert_eq!(journal.bucket_bytes("todo"), (64 + 1 + 2) + (64 + 3 + 2));
+        for more in [i64::MAX, i64::MAX] {
+            journal.record(Record::Write(add("n", more))).unwrap();
+        }
+        assert_eq!(value("n").await.unwrap(), i64::MAX.to_string());
+        for text in ["", "1.5", " 1", "000000000000000000001"] {
+            journal.record(Record::Write(write("text", Some(text)))).unwrap();
+            let event = position(&journal, text).await;
+            let error =
+                journal.record(Record::DoneWriting(completion(event, 0), vec![add("n", -1), add("text", 1)]));
+            assert!(matches!(error, Err(JournalError::NotANumber { .. })), "{error:?}");
+            assert_eq!(value("n").await.unwrap(), i64::MAX.to_string(), "nothing of the record is applied");
+            journal.record(done(event, 0)).unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_write_can_say_what_its_bucket_may_hold() {
+    on_each(Limits { bucket_bytes: 300, ..Limits::default() }, async |journal| {
+        let limited = |key: &str, value: Option<&'static str>, limit| {
+            Record::Write(KeyValueWrite { limit: Some(limit), ..write(key, value) })
+        };
+        journal.record(limited("one", Some("1"), 68)).unwrap();
+        let error = journal.record(limited("one", Some("11"), 68)).unwrap_err();
+        assert!(matches!(error, JournalError::BucketFull { size: 69, limit: 68, .. }), "{error}");
+        let error = journal.record(limited("two", Some(&*"2".repeat(300).leak()), 1000)).unwrap_err();
+        assert!(matches!(error, JournalError::BucketFull { limit: 300, .. }), "{error}");
+        let error =
+            journal.record(Record::Write(KeyValueWrite { limit: Some(100), ..add("n", 1) })).unwrap_err();
+        assert!(matches!(error, JournalError::BucketFull { limit: 100, .. }), "{error}");
+        journal.record(limited("one", None, 0)).unwrap();
+        assert_eq!(journal.bucket_bytes("todo"), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_sent_early_is_sent_once() {
+    on_each(Limits { dead_letters: 1, ..Limits::default() }, async |journal| {
+        let send = |event, index: u32| Record::Send { event, index, payload: "now".into() };
+        let event = position(&journal, "a").await;
+        assert!(journal.commit(send(event, EARLY)).unwrap().changed);
+        assert!(!journal.commit(send(event, EARLY)).unwrap().changed);
+        assert!(journal.commit(send(event, EARLY + 1)).unwrap().changed);
+        assert!(!journal.commit(send(event, 0)).unwrap().changed, "that is a reply's place");
+        assert!(!journal.commit(send(event, NOTICE)).unwrap().changed);
+        let pending = deliveries(&*journal, None, 9).await;
+        assert_eq!(pending.iter().map(|delivery| delivery.index).collect::<Vec<_>>(), [EARLY, EARLY + 1]);
+        assert_eq!(pending[0].payload, "now");
+        journal.record(Record::Delivered { event, index: EARLY }).unwrap();
+        assert!(!journal.commit(send(event, EARLY)).unwrap().changed, "it has arrived");
+        // Given up and tried again, and still nothing is sent twice.
+        journal.record(dead(letter(event, None))).unwrap();
+        assert_eq!(journal.stats().pending_deliveries, 1);
+        assert!(!journal.commit(send(event, EARLY + 2)).unwrap().changed, "it is not pending");
+        journal.record(Record::Retry { event, delivery: None }).unwrap();
+        assert!(!journal.commit(send(event, EARLY)).unwrap().changed);
+        journal.record(done(event, 1)).unwrap();
+        assert_eq!(journal.stats().pending_deliveries, 2);
+        assert!(!journal.commit(send(event, EARLY + 2)).unwrap().changed, "it is over");
+        journal.record(Record::Delivered { event, index: EARLY + 1 }).unwrap();
+        journal.record(Record::Delivered { event, index: 0 }).unwrap();
+        assert_eq!(journal.stats(), JournalStats::default());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_come_of_a_completion_once_and_within_bounds() {
+    on_each(Limits { pending: 4, ..Limits::default() }, async |journal| {
+        let first = position(&journal, "a").await;
+        let with = |event, ids: &[&str]| {
+            let events = ids.iter().map(|id| self::event(id, 10)).collect();
+            Record::Done(Completion { events, ..completion(event, 1) })
+        };
+        let committed = journal.commit(with(first, &["b", "a", "c"])).unwrap();
+        let places: Vec<usize> = committed.appended.iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, [0, 2], "a repeat is left out");
+        committed.written.await.unwrap();
+        assert!(journal.commit(with(first, &["d"])).unwrap().appended.is_empty(), "it was done before");
+        let pending = events(&*journal, None, 9).await;
+        let positions: Vec<Position> = committed.appended.iter().map(|(_, position)| *position).collect();
+        assert_eq!(pending.iter().map(|event| event.position).collect::<Vec<_>>(), positions);
+        assert_eq!(append(&journal, "b").await, Appended::Duplicate);
+        // Three are pending; one ends, and five may come.
+        let six: Vec<String> = (0..6).map(|n| format!("more {n}")).collect();
+        let six: Vec<&str> = six.iter().map(String::as_str).collect();
+        let error = journal.record(with(positions[0], &six)).unwrap_err();
+        assert!(matches!(error, JournalError::NoRoom { events: 6, pending: 3 }), "{error}");
+        assert_eq!(journal.stats().pending_events, 2, "nothing of the record is applied");
+        journal.record(with(positions[0], &six[..4])).unwrap();
+        assert_eq!(journal.stats().pending_events, 5);
     })
     .await;
 }

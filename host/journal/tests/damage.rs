@@ -34,7 +34,7 @@ async fn journal(folder: &Path, killed: bool) {
     for (n, appended) in appended.into_iter().enumerate() {
         let Appended::New(event) = appended.unwrap() else { panic!("new") };
         if n as u64 >= EVENTS {
-            journal.record(Record::Done(Completion { event, deliveries: vec!["reply".into()] })).unwrap();
+            journal.record(Record::Done(Completion::new(event, vec!["reply".into()]))).unwrap();
         }
     }
     // A question is answered when everything before it is written.
@@ -240,7 +240,7 @@ async fn every_row_is_checked() {
         let letter = DeadLetter { event: Position(3), delivery: None, reason: "no".into(), attempts: 1 };
         for record in [
             Record::Attempt { event: Position(1), delivery: None, attempt: 2 },
-            Record::Done(Completion { event: Position(2), deliveries: vec!["reply".into()] }),
+            Record::Done(Completion::new(Position(2), vec!["reply".into()])),
             common::dead(letter),
             Record::Route(Route { conversation, address, expires_at_ms: 5 }),
             Record::Count(Counter { month: 202611, name: "calls".into(), total: 4 }),

@@ -7,7 +7,7 @@ use std::{fs, path::Path, process::Command, time::Duration};
 
 use belfry_journal::{
     Appended, Completion, Counter, DeadLetter, DurableJournal, DurableSettings, EventState, Journal,
-    JournalError, KeyValueWrite, Limits, NewEvent, OpenError, Position, Record, Route,
+    JournalError, KeyValueWrite, Limits, NewEvent, OpenError, Position, Record, Route, ValueChange,
 };
 
 fn open(path: &Path) -> DurableJournal {
@@ -31,10 +31,7 @@ async fn append(journal: &DurableJournal, id: &str) -> Position {
 }
 
 fn done(event: Position, deliveries: &[&'static str]) -> Record {
-    Record::Done(Completion {
-        event,
-        deliveries: deliveries.iter().map(|&delivery| delivery.into()).collect(),
-    })
+    Record::Done(Completion::new(event, deliveries.iter().map(|&delivery| delivery.into()).collect()))
 }
 
 #[tokio::test]
@@ -43,8 +40,13 @@ async fn everything_is_there_after_it_was_closed() {
     let journal = open(folder.path());
     let (first, second, third) =
         (append(&journal, "a").await, append(&journal, "b").await, append(&journal, "c").await);
-    let write = KeyValueWrite { bucket: "todo".into(), key: "k".into(), value: Some("v".into()) };
-    let completion = Completion { event: first, deliveries: vec!["one".into(), "two".into()] };
+    let write = KeyValueWrite {
+        bucket: "todo".into(),
+        key: "k".into(),
+        change: ValueChange::Set("v".into()),
+        limit: None,
+    };
+    let completion = Completion::new(first, vec!["one".into(), "two".into()]);
     journal.record(Record::DoneWriting(completion, vec![write])).unwrap();
     journal.record(Record::Delivered { event: first, index: 0 }).unwrap();
     journal.record(Record::Attempt { event: first, delivery: Some(1), attempt: 3 }).unwrap();
@@ -269,7 +271,8 @@ async fn a_full_disk_refuses_appends_and_loses_nothing() {
     // Records do not fail, and are written as soon as there is room; who waits for that is told.
     // It is large, as something small may fit where the refused event did not.
     let deliveries = vec![vec![7; 100_000].into()];
-    let committed = journal.commit(Record::Done(Completion { event: stored[0], deliveries })).await;
+    let committed =
+        journal.commit(Record::Done(Completion::new(stored[0], deliveries))).unwrap().written.await;
     assert!(matches!(committed, Err(JournalError::DiskFull { .. })), "{committed:?}");
     disk.remount("remount,size=16m");
     stored.push(append(&journal, &refused).await);

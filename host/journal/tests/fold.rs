@@ -4,8 +4,9 @@
 mod common;
 
 use belfry_journal::{
-    Appended, Completion, Counter, DeadLetter, DurableJournal, DurableSettings, Journal, JournalStats,
-    KeyValueWrite, Limits, MemoryJournal, NOTICE, NewEvent, Position, Record, Route,
+    Appended, Committed, Completion, Counter, DeadLetter, DurableJournal, DurableSettings, EARLY, Journal,
+    JournalError, JournalStats, KeyValueWrite, Limits, MemoryJournal, NOTICE, NewEvent, Position, Record,
+    Route, ValueChange,
 };
 use proptest::prelude::*;
 
@@ -35,24 +36,45 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn new_event(id: u8) -> NewEvent {
+    let payload = id.to_string().into();
+    NewEvent { key: "k".into(), dedupe: vec![id.to_string()], payload, private: "".into() }
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let event = || (1u64..20).prop_map(Position);
-    let index = || prop_oneof![6 => 0u32..3, 1 => Just(NOTICE)];
+    let early = || EARLY..EARLY + 3;
+    let index = move || prop_oneof![6 => 0u32..3, 3 => early(), 1 => Just(NOTICE)];
     let delivery = move || proptest::option::of(index());
     let write = || {
-        let value = proptest::option::of("[a-z]{0,40}").prop_map(|value| value.map(Into::into));
-        ("[ab]", "[a-c]", value).prop_map(|(bucket, key, value)| KeyValueWrite { bucket, key, value })
+        let change = prop_oneof![
+            2 => "[a-z]{0,40}".prop_map(|value| ValueChange::Set(value.into())),
+            1 => "[0-9]{1,22}".prop_map(|value| ValueChange::Set(value.into())),
+            1 => Just(ValueChange::Delete),
+            2 => any::<i64>().prop_map(ValueChange::Add),
+            2 => (-20i64..20).prop_map(ValueChange::Add),
+        ];
+        ("[ab]", "[a-c]", change, proptest::option::of(0usize..400))
+            .prop_map(|(bucket, key, change, limit)| KeyValueWrite { bucket, key, change, limit })
     };
     let completion = move || {
-        (event(), proptest::collection::vec("[a-z]{0,5}", 0..3)).prop_map(|(event, deliveries)| Completion {
+        let deliveries = proptest::collection::vec("[a-z]{0,5}", 0..3);
+        let events = proptest::collection::vec(0u8..60, 0..2);
+        (event(), deliveries, events).prop_map(|(event, deliveries, events)| Completion {
             event,
             deliveries: deliveries.into_iter().map(Into::into).collect(),
+            events: events.into_iter().map(new_event).collect(),
         })
     };
     prop_oneof![
         completion().prop_map(Record::Done),
         (completion(), proptest::collection::vec(write(), 0..3))
             .prop_map(|(completion, writes)| Record::DoneWriting(completion, writes)),
+        (event(), early(), "[a-z]{0,5}").prop_map(|(event, index, payload)| Record::Send {
+            event,
+            index,
+            payload: payload.into()
+        }),
         (event(), index()).prop_map(|(event, index)| Record::Delivered { event, index }),
         (event(), delivery(), "[a-z]{0,5}", 0u32..5, proptest::option::of("[a-z]{0,5}")).prop_map(
             |(event, delivery, reason, attempts, notice)| Record::Dead {
@@ -123,18 +145,18 @@ async fn run(steps: Vec<Step>) {
         let journal = durable.as_ref().unwrap();
         match step {
             Step::Append(id) => {
-                let event = NewEvent {
-                    key: "k".into(),
-                    dedupe: vec![id.to_string()],
-                    payload: id.to_string().into(),
-                    private: "".into(),
-                };
+                let event = new_event(id);
                 let expected: Appended = memory.append(event.clone()).await.unwrap();
                 assert_eq!(journal.append(event).await.unwrap(), expected);
             }
             Step::Record(record) => {
-                let expected = memory.record(record.clone()).map_err(|error| error.to_string());
-                assert_eq!(journal.record(record).map_err(|error| error.to_string()), expected);
+                let told = |committed: Result<Committed, JournalError>| {
+                    committed
+                        .map(|committed| (committed.changed, committed.appended))
+                        .map_err(|error| error.to_string())
+                };
+                let expected = told(memory.commit(record.clone()));
+                assert_eq!(told(journal.commit(record)), expected);
             }
             Step::Reopen => {
                 durable = None;

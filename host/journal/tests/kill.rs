@@ -48,7 +48,7 @@ async fn write(journal: &DurableJournal, writer: u32) {
             continue;
         }
         let deliveries = vec![name.clone().into(), "second".into()];
-        journal.record(Record::Done(Completion { event, deliveries })).unwrap();
+        journal.record(Record::Done(Completion::new(event, deliveries))).unwrap();
         say(&format!("d {}", event.0));
         if n % 4 == 2 {
             journal.record(Record::Delivered { event, index: 0 }).unwrap();
@@ -170,13 +170,13 @@ async fn check(path: &Path, known: &mut Known, round: u32) {
     // Completions are idempotent: those of events that are over change nothing.
     let before = journal.stats();
     for position in known.done.iter().filter(|position| !pending.contains_key(position)) {
-        let completion = Completion { event: Position(*position), deliveries: vec!["again".into()] };
+        let completion = Completion::new(Position(*position), vec!["again".into()]);
         journal.record(Record::Done(completion)).unwrap();
     }
     assert_eq!(journal.stats(), before, "round {round}");
     // So that the next round begins with little: everything is handled.
     for position in pending.keys() {
-        journal.record(Record::Done(Completion { event: Position(*position), deliveries: vec![] })).unwrap();
+        journal.record(Record::Done(Completion::new(Position(*position), vec![]))).unwrap();
         known.done.insert(*position);
     }
     for event in delivering {

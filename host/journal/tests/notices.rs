@@ -55,7 +55,7 @@ async fn it_comes_with_the_death_and_only_once() {
 async fn a_delivery_that_dies_tells_nobody() {
     on_each(Limits::default(), async |journal| {
         let event = position(&*journal).await;
-        journal.record(Record::Done(Completion { event, deliveries: vec!["reply".into()] })).unwrap();
+        journal.record(Record::Done(Completion::new(event, vec!["reply".into()]))).unwrap();
         let letter = letter(event, Some(0));
         journal.record(Record::Dead { letter, culprit: None, notice: Some("sorry".into()) }).unwrap();
         assert_eq!(journal.stats().pending_deliveries, 0);
@@ -102,9 +102,7 @@ async fn an_event_can_die_again_whatever_became_of_the_first_notice() {
 
         // A retry that succeeds leaves nothing behind but the notice.
         journal.record(retry(given_up)).unwrap();
-        journal
-            .record(Record::Done(Completion { event: given_up, deliveries: vec!["reply".into()] }))
-            .unwrap();
+        journal.record(Record::Done(Completion::new(given_up, vec!["reply".into()]))).unwrap();
         assert_eq!(notices().await, [(given_up, "reply".into()), (given_up, "second".into())]);
     })
     .await;

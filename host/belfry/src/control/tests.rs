@@ -84,7 +84,7 @@ async fn filled() -> (Arc<dyn Journal>, TempDir) {
     }
     let replies = |event, count: usize| {
         let body = Bytes::from_static(b"{\"msgtype\":\"text\",\n\"text\":{\"content\":\"hi\"}}");
-        Record::Done(Completion { event, deliveries: vec![body; count] })
+        Record::Done(Completion::new(event, vec![body; count]))
     };
     for record in [
         replies(positions[1], 2),

@@ -12,7 +12,11 @@ use super::{
     seal::{scramble, split},
     store::{Result, Store, StoreError},
 };
-use crate::{EventState, Limits, Position, fold::Fold};
+use crate::{
+    EARLY, EventState, Limits, NOTICE, Position,
+    fold::Fold,
+    tables::{Held, NUMBER_BYTES},
+};
 
 /// How much is looked at when a journal is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,12 +133,34 @@ fn load_rest(store: &mut Store, fold: &mut Fold) -> Result<()> {
         ignored.clear();
         Ok(())
     })?;
-    store.each("SELECT bucket, key, length(value) FROM value", |row| {
-        fold.buckets.restore(row.get(0)?, row.get(1)?, usize::try_from(row.get::<_, i64>(2)?).unwrap_or(0));
+    let values = format!(
+        "SELECT bucket, key, length(value), CASE WHEN length(value) <= {NUMBER_BYTES} THEN value END FROM value"
+    );
+    store.each(&values, |row| {
+        let bytes = usize::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
+        let short = row.get_ref(3)?.as_blob_or_null().unwrap_or_default();
+        let held = short.map_or_else(|| Held::long(bytes), Held::of);
+        fold.buckets.restore(row.get(0)?, row.get(1)?, held);
         Ok(())
     })?;
+    load_sent(store, fold)?;
     store.seen_rows = seen_rows;
     Ok(())
+}
+
+/// The early deliveries of events that are handled again, or may be. Events behind the last that has any delivery are not
+/// looked up: most of a backlog.
+fn load_sent(store: &Store, fold: &mut Fold) -> Result<()> {
+    let query = format!(
+        "SELECT event, place FROM delivery WHERE place >= {EARLY} AND place < {NOTICE} AND event IN
+             (SELECT position FROM open_event WHERE position <= (SELECT max(event) FROM delivery)
+              UNION SELECT event FROM dead WHERE place IS NULL)"
+    );
+    store.each(&query, |row| {
+        let event = Position(row.get::<_, i64>(0)?.cast_unsigned());
+        fold.sent.entry(event).or_default().insert(row.get(1)?);
+        Ok(())
+    })
 }
 
 /// The pages and the values, which are not looked at otherwise.

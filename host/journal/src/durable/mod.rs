@@ -33,9 +33,9 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    Appended, EventState, Journal, JournalError, JournalFuture, Limits, NewEvent, Position, Record,
-    StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
-    fold::size,
+    Appended, Committed, EventState, Journal, JournalError, JournalFuture, Limits, NewEvent, Position,
+    Record, StoredDeadLetter, StoredDelivery, StoredEvent, TracedEvent,
+    fold::{appended, size},
     front::{Front, answered_by_the_front},
 };
 
@@ -168,15 +168,20 @@ impl DurableJournal {
         Ok(appended)
     }
 
-    /// Whether the record changes anything.
-    fn change(&self, record: Record, answer: Option<Answer>) -> Result<bool, JournalError> {
+    /// What the record changes, with an answer from the writer if anything.
+    fn change(
+        &self,
+        record: Record,
+        answer: Option<Answer>,
+    ) -> Result<(bool, Vec<(usize, Position)>), JournalError> {
         self.front.change(|fold, now_ms| {
             let changes = fold.apply(record, now_ms)?;
             if changes.is_empty() {
-                return Ok(false);
+                return Ok((false, Vec::new()));
             }
+            let appended = appended(&changes);
             self.ops.push(Op::Changes { changes, answer })?;
-            Ok(true)
+            Ok((true, appended))
         })
     }
 
@@ -222,16 +227,15 @@ impl Journal for DurableJournal {
     }
 
     fn record(&self, record: Record) -> Result<(), JournalError> {
-        self.change(record, None).map(|_something| ())
+        self.change(record, None).map(drop)
     }
 
-    fn commit(&self, record: Record) -> JournalFuture<'_, Result<(), JournalError>> {
-        let (answer, written) = oneshot::channel();
-        // Before the first poll: who calls it first comes first.
-        let applied = self.change(record, Some(answer));
-        Box::pin(
-            async move { if applied? { written.await.map_err(|_| JournalError::Closed)? } else { Ok(()) } },
-        )
+    fn commit(&self, record: Record) -> Result<Committed, JournalError> {
+        let (answer, answered) = oneshot::channel();
+        let (changed, appended) = self.change(record, Some(answer))?;
+        let written =
+            async move { if changed { answered.await.map_err(|_| JournalError::Closed)? } else { Ok(()) } };
+        Ok(Committed { changed, appended, written: Box::pin(written) })
     }
 
     answered_by_the_front!();

@@ -230,7 +230,7 @@ mod tests {
         };
         let deliveries = vec!["one".into(), "two".into()];
         let records = [
-            Record::Done(crate::Completion { event: position, deliveries }),
+            Record::Done(crate::Completion::new(position, deliveries)),
             Record::Delivered { event: position, index: 0 },
             letter(Some(1)),
             Record::Drop { event: position, delivery: Some(1) },

@@ -9,7 +9,7 @@ use super::{
     seal::{self, seen_sum},
     store::{Result, Store},
 };
-use crate::{EventState, KeyValueWrite, Position, TracedEvent, fold::Change};
+use crate::{EARLY, EventState, NOTICE, Position, TracedEvent, fold::Change};
 
 #[derive(Default)]
 pub(super) struct Salvaged {
@@ -40,6 +40,7 @@ pub(super) fn salvage(damaged: &Path, new: &mut Store) -> Result<Salvaged> {
         if let Some(TracedEvent { position, key, payload, private, .. }) = event {
             let attempts = seal::attempts(attempts).unwrap_or(0);
             new.open(position, None, &key, payload.len() + private.len(), attempts)?;
+            copy_early(&old, new, position)?;
         }
     }
     let open = by_number(
@@ -91,9 +92,10 @@ fn remembered(old: &Store, new: &mut Store, last: i64) -> Result<()> {
     for route in scan(old, ROUTES, route_row) {
         new.apply(&Change::RouteSet(route))?;
     }
-    for KeyValueWrite { bucket, key, .. } in scan(old, "SELECT bucket, key FROM value", |row| {
-        Ok(KeyValueWrite { bucket: row.get(0)?, key: row.get(1)?, value: None })
-    }) {
+    let keys = scan(old, "SELECT bucket, key FROM value", |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    });
+    for (bucket, key) in keys {
         if let Ok(Some(value)) = old.value(&bucket, &key) {
             new.apply(&Change::ValueSet { bucket, key, value })?;
         }
@@ -123,6 +125,19 @@ fn copy_delivery(old: &Store, new: &Store, event: Position, index: u32) -> Resul
     let Ok(Some((payload, at_ms))) = old.delivery(event, index) else { return Ok(None) };
     new.keep_delivery(event, index, at_ms, &payload)?;
     Ok(Some(payload.len()))
+}
+
+/// That they were sent keeps them from being sent again.
+fn copy_early(old: &Store, new: &Store, event: Position) -> Result<()> {
+    let (event_number, range) = (event.0, EARLY..NOTICE);
+    let query = format!(
+        "SELECT place FROM delivery WHERE event = {event_number} AND place >= {} AND place < {}",
+        range.start, range.end
+    );
+    for index in scan(old, &query, |row| Ok(row.get::<_, u32>(0)?)) {
+        copy_delivery(old, new, event, index)?;
+    }
+    Ok(())
 }
 
 fn position_of(number: i64) -> Position {

@@ -273,6 +273,7 @@ impl Store {
     pub(super) fn apply(&mut self, change: &Change) -> Result<()> {
         match change {
             Change::EventEnded(event) => self.end(*event, None)?,
+            Change::EventAppended { position, at_ms, event, .. } => self.append(*position, *at_ms, event)?,
             Change::EventReopened { event, key, bytes } => self.open(*event, None, key, *bytes, 0)?,
             Change::DeliveryAdded { event, index, key, payload, created_at_ms } => {
                 self.keep_delivery(*event, *index, *created_at_ms, payload)?;
