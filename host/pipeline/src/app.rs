@@ -32,6 +32,7 @@ use crate::{
     private::Private,
     quota::{Kind, Usage},
     routing::Router,
+    store::Store,
     work::{Loaded, Work},
 };
 
@@ -64,6 +65,7 @@ pub(crate) struct App {
     pub(crate) usage: Arc<Usage>,
     calls_booked: AtomicU64,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) key_values: Arc<Store>,
     pub(crate) limits: PipelineLimits,
     /// What a person is told whose message could not be handled.
     pub(crate) failure_reply: Option<String>,
@@ -84,12 +86,13 @@ impl App {
         settings: &AppSettings,
         config: &PipelineConfig,
         plugins: Arc<Plugins>,
-        journal: Arc<dyn Journal>,
+        key_values: Arc<Store>,
         usage: Arc<Usage>,
         tasks: &TaskTracker,
         stopping: CancellationToken,
     ) -> Self {
         let limits = config.limits;
+        let journal = key_values.journal().clone();
         let allowed = &settings.allowed_users;
         let replies = limits.replies_per_minute.map(|most| {
             let limit = RateLimit { most: most.get(), ..RateLimit::REPLIES };
@@ -111,6 +114,7 @@ impl App {
             usage,
             calls_booked: AtomicU64::new(0),
             journal,
+            key_values,
             limits,
             failure_reply: config.failure_reply.clone(),
             stopping,
@@ -324,7 +328,7 @@ impl App {
 
     /// Puts a reply behind the others of its conversation.
     pub(crate) fn send_later(&self, delivery: Delivery) {
-        self.delivering.push(delivery.conversation.clone(), delivery);
+        self.delivering.push(delivery.lane.clone(), delivery);
     }
 
     /// Room in memory for so many bytes, as long as they are kept; none if there is none.
@@ -380,13 +384,6 @@ impl App {
             event, delivery, reason, "something in the journal cannot be worked on, and is given up"
         );
         self.record(Record::Dead { letter, culprit: None, notice: None });
-    }
-
-    /// As [`record`](Self::record), and waits until a crash would not undo it.
-    pub(crate) async fn commit(&self, record: Record) {
-        if let Err(problem) = self.journal.commit(record).await {
-            error!(app = self.name, %problem, "the journal cannot write a change of state yet; a crash now would repeat the work");
-        }
     }
 
     pub(crate) fn record(&self, record: Record) {

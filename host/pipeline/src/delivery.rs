@@ -5,12 +5,28 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use belfry_dingtalk::{
     Advice, MAX_PARAM_BYTES, OpenApiError, OpenMessage, OutMessage, SendError, SessionWebhook,
 };
-use belfry_journal::{DeadLetter, Position, Record};
+use belfry_journal::{DeadLetter, JournalError, JournalFuture, Position, Record};
 use bytes::Bytes;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use futures_util::future::{OptionFuture, Shared};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::Instant,
+};
 use tracing::{debug, error, info, warn};
 
-use crate::{app::App, message::now_ms, pauses::pauses, private::Private};
+use crate::{
+    app::App,
+    message::now_ms,
+    pauses::pauses,
+    payload::{self, Address, Content, Sent},
+    private::Private,
+};
+
+/// Until what brought a reply about would survive the end of the process.
+pub(crate) type Written = Shared<JournalFuture<'static, Result<(), JournalError>>>;
+
+/// Becomes true, or is dropped, when what waits for it may leave.
+pub(crate) type Held = watch::Receiver<bool>;
 
 /// A reply that is to arrive: its place in the lane of its conversation.
 pub(crate) struct Delivery {
@@ -19,19 +35,25 @@ pub(crate) struct Delivery {
     pub(crate) event: Position,
     /// Its place among the replies to that event.
     pub(crate) index: u32,
-    pub(crate) conversation: Arc<str>,
+    /// What is sent to one place goes in order: a conversation's full id, or [`Address::lane`].
+    pub(crate) lane: Arc<str>,
+    /// Whether this is its lane. Of what was left behind only the event's lane is known until it is read.
+    pub(crate) placed: bool,
     /// When its time to arrive began, if that is not when it was written.
     pub(crate) since: Option<Instant>,
     /// An earlier process left it, and may have sent it.
     pub(crate) left_behind: bool,
+    /// What it waits for before it leaves.
+    pub(crate) written: Option<Written>,
+    /// What it waits for besides.
+    pub(crate) held: Option<Held>,
     /// The reply itself, as long as there is memory for it; otherwise it is read from the journal when its turn comes.
     pub(crate) kept: Option<Box<Reply>>,
 }
 
 /// What is sent, and where.
 pub(crate) struct Reply {
-    /// The message as a webhook takes it. Every try sends the same bytes.
-    pub(crate) body: Bytes,
+    pub(crate) sent: Sent,
     /// The ways to answer; fixed when the message came.
     pub(crate) private: Arc<Private>,
     /// When it was written; its time to arrive counts from here.
@@ -47,8 +69,9 @@ struct Course {
     attempts: Option<u32>,
     /// The webhooks of which DingTalk said that they are not valid any more.
     expired: Vec<String>,
-    /// So many parts of it have arrived; of use through the OpenAPI only, where a message may have to be cut smaller.
-    parts: usize,
+    /// Of each part that has arrived through the OpenAPI, where a message may have to be cut smaller, the key for recalling
+    /// it.
+    keys: Vec<Option<String>>,
     /// The try before may have arrived.
     unknown: bool,
 }
@@ -73,9 +96,28 @@ impl Delivery {
         if self.kept.is_none() && app.stopping.is_cancelled() {
             return LEFT;
         }
+        if let Some(Err(problem)) = OptionFuture::from(self.written.take()).await {
+            let event = self.event.0;
+            error!(app = app.name, event, %problem, "the journal cannot write a change of state yet; a crash now would repeat the work");
+        }
+        if let Some(mut held) = self.held.take() {
+            let _ = held.wait_for(|released| *released).await;
+        }
+        if !self.placed {
+            let Some(_loading) = app.load(&app.loading_replies).await else { return LEFT };
+            let Some(reply) = self.load().await else { return OVER };
+            self.placed = true;
+            if let Sent::To(address, _) = reply.sent
+                && *address.lane() != *self.lane
+            {
+                self.lane = address.lane().into();
+                app.send_later(self);
+                return OVER;
+            }
+        }
         loop {
             if let Some(limiter) = &app.replies
-                && app.unless_stopping(limiter.turn(&self.conversation)).await.is_none()
+                && app.unless_stopping(limiter.turn(&self.lane)).await.is_none()
             {
                 return LEFT;
             }
@@ -114,7 +156,7 @@ impl Delivery {
         let created = Instant::now().checked_sub(stored.age);
         let created = self.since.or(created).unwrap_or_else(Instant::now);
         Some(Box::new(Reply {
-            body: stored.payload,
+            sent: payload::read(stored.payload),
             private: Arc::new(Private::from_bytes(&stored.private)),
             created,
             attempts: stored.attempts,
@@ -131,10 +173,21 @@ impl Delivery {
         if std::mem::take(&mut course.unknown) || (first && self.left_behind) {
             self.app.counting.repeated.add();
         }
-        let webhook = self.webhook(reply, course);
-        let sent = match &webhook {
-            Some(webhook) => self.send(webhook, reply).await,
-            None => self.send_openly(reply, course).await,
+        let (webhook, sent) = match &reply.sent {
+            Sent::ToConversation(body) => match self.webhook(reply, course) {
+                Some(webhook) => {
+                    let sent = self.send(&webhook, body).await;
+                    (Some(webhook), sent)
+                }
+                None => (None, self.reply_openly(reply, body, course).await),
+            },
+            Sent::To(_, None) => {
+                let text = "the stored message cannot be read".to_owned();
+                (None, Err(Failure::for_good(text)))
+            }
+            Sent::To(to, Some(content)) => {
+                (None, self.send_openly(&reply.private, to, content, course).await)
+            }
         };
         let failure = match sent {
             Ok(()) => {
@@ -169,7 +222,7 @@ impl Delivery {
     /// The webhook to use: the message's own while it is valid, else a later one of the same conversation.
     fn webhook(&self, reply: &Reply, course: &Course) -> Option<SessionWebhook> {
         // What has begun through the OpenAPI ends there: a webhook would say all of it again.
-        if course.parts > 0 {
+        if !course.keys.is_empty() {
             return None;
         }
         let (now, margin) = (now_ms(), self.app.limits.webhook_margin);
@@ -180,11 +233,11 @@ impl Delivery {
         if let Some(own) = reply.private.webhook.as_ref().filter(|own| usable(own)) {
             return Some(own.clone());
         }
-        self.app.route(&self.conversation).filter(usable)
+        self.app.route(&self.lane).filter(usable)
     }
 
-    async fn send(&self, webhook: &SessionWebhook, reply: &Reply) -> Result<(), Failure> {
-        let Ok(body) = String::from_utf8(reply.body.to_vec()) else {
+    async fn send(&self, webhook: &SessionWebhook, body: &Bytes) -> Result<(), Failure> {
+        let Ok(body) = String::from_utf8(body.to_vec()) else {
             return Err(Failure::for_good("the stored reply is not UTF-8".into()));
         };
         // Held while a connection is used, not during a pause.
@@ -192,25 +245,43 @@ impl Delivery {
         Ok(self.app.webhooks.send_body(webhook, body, None).await?)
     }
 
-    /// Sends it through the OpenAPI: the webhook is no way any more.
-    async fn send_openly(&self, reply: &Reply, course: &mut Course) -> Result<(), Failure> {
+    /// Sends a reply through the OpenAPI: the webhook is no way any more.
+    async fn reply_openly(&self, reply: &Reply, body: &Bytes, course: &mut Course) -> Result<(), Failure> {
         let private = &*reply.private;
-        let person = match (&private.person, private.private_chat) {
+        let to = match (&private.person, private.private_chat) {
             (None, true) => {
                 let text =
                     "the session webhook has expired, and the OpenAPI cannot reach people without a staff id";
                 return Err(Failure::for_good(text.into()));
             }
-            (person, _) => person.as_ref(),
+            (Some(person), _) => Address::Person(person.clone()),
+            (None, false) => Address::Group(self.lane.to_string()),
         };
-        let body = std::str::from_utf8(&reply.body).unwrap_or_default();
+        let body = std::str::from_utf8(body).unwrap_or_default();
         let Some((message, _)) = OutMessage::from_body(body) else {
             let text = "the session webhook has expired, and the reply cannot be read for the OpenAPI";
             return Err(Failure::for_good(text.into()));
         };
-        let parts = message.split_within(MAX_PARAM_BYTES);
-        for part in parts.iter().skip(course.parts) {
-            let Some(open) = OpenMessage::of(part) else { continue };
+        self.send_openly(private, &to, &Content::Message(message), course).await
+    }
+
+    /// Sends through the OpenAPI.
+    async fn send_openly(
+        &self,
+        private: &Private,
+        to: &Address,
+        content: &Content,
+        course: &mut Course,
+    ) -> Result<(), Failure> {
+        let parts: Vec<OpenMessage> = match content {
+            Content::Message(message) => {
+                let parts = message.clone().split_within(MAX_PARAM_BYTES);
+                parts.iter().filter_map(OpenMessage::of).collect()
+            }
+            Content::Image(source) => vec![OpenMessage::image(source)],
+            Content::File { media_id, name } => vec![OpenMessage::file(media_id, name)],
+        };
+        for open in parts.iter().skip(course.keys.len()) {
             if open.is_degraded() {
                 let (event, index, key) = (self.event.0, self.index, open.key());
                 info!(
@@ -219,17 +290,13 @@ impl Delivery {
                 );
             }
             // The client keeps DingTalk's limit on calls, so there are never many at a time.
-            let sent = match person {
-                Some(person) => self.send_to_person(private.robot(), person, &open).await,
-                None => {
-                    let sent =
-                        self.app.open_api.send_to_group(private.robot(), &self.conversation, &open).await;
-                    sent.map(|_key| ())
-                }
+            let api = &self.app.open_api;
+            let sent = match to {
+                Address::Person(person) => self.send_to_person(private.robot(), person, open).await,
+                Address::Group(group) => api.send_to_group(private.robot(), group, open).await,
             };
             self.app.count_calls();
-            sent?;
-            course.parts += 1;
+            course.keys.push(sent?);
         }
         self.app.counting.through_open_api.add();
         Ok(())
@@ -240,9 +307,11 @@ impl Delivery {
         robot: &str,
         person: &str,
         open: &OpenMessage,
-    ) -> Result<(), OpenApiError> {
+    ) -> Result<Option<String>, OpenApiError> {
         let people = [person.to_owned()];
-        self.app.open_api.send_to_people(robot, &people, open).await?.reached(person)
+        let sent = self.app.open_api.send_to_people(robot, &people, open).await?;
+        sent.reached(person)?;
+        Ok(sent.process_query_key)
     }
 
     /// Notes a try after the first, so that the count goes on after a crash.

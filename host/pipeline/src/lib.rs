@@ -12,6 +12,9 @@
 //! - `routing`: which plugins are asked about a message, in which order.
 //! - `schedule`: when a plugin's schedule is due.
 //! - `reply`: what a plugin answered, as messages for the session webhook.
+//! - `effects`: what handling an event brings about, stored as one record.
+//! - `store`: the key-values of plugins.
+//! - `payload`: a delivery as the journal keeps it.
 //! - `delivery`: a reply on its way, with its retries and its own clock.
 //! - `pauses`: how long to wait between two tries.
 //! - `recovery`: what the journal still holds when the process starts.
@@ -23,10 +26,12 @@ mod app;
 mod config;
 mod counters;
 mod delivery;
+mod effects;
 mod lanes;
 mod message;
 mod monitor;
 mod pauses;
+mod payload;
 mod pipeline;
 mod private;
 mod quota;
@@ -34,6 +39,7 @@ mod recovery;
 mod reply;
 mod routing;
 mod schedule;
+mod store;
 mod work;
 
 pub use config::{AppSettings, PipelineConfig, PipelineLimits, PluginRoute, Quota};

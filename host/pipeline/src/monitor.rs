@@ -133,10 +133,10 @@ impl Monitor {
         if !apps.iter().any(|app| app.client_id == client_id) {
             return Err(RetryError::NoApp(client_id.to_owned()));
         }
-        let committed = journal.commit(Record::Retry { event, delivery }).await;
+        let committed = journal.commit(Record::Retry { event, delivery })?;
         // It counts even where the disk does not take it yet.
         recovery::take_up_one(&apps, &letter.key, (event, delivery), Begun::Anew);
-        Ok(committed?)
+        Ok(committed.written.await?)
     }
 }
 

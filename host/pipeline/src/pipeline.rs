@@ -19,6 +19,7 @@ use crate::{
     monitor::{Shared, Watched},
     quota::Ledger,
     recovery,
+    store::Store,
 };
 
 /// How often the quotas' ledger is written, if anything was used.
@@ -66,9 +67,19 @@ impl Pipeline {
         let client_ids = config.apps.iter().map(|app| app.dingtalk.client_id.as_str());
         let (ledger, usages) = Ledger::open(journal.clone(), config.quota, client_ids);
         let ledger = Arc::new(ledger);
+        let key_values = Arc::new(Store::new(journal.clone()));
         let apps = config.apps.iter().zip(usages).map(|(settings, usage)| {
-            let (plugins, journal) = (plugins.clone(), journal.clone());
-            Arc::new(App::new(settings, &config, plugins, journal, usage, &tasks, stopping.clone()))
+            let (plugins, key_values) = (plugins.clone(), key_values.clone());
+            Arc::new(App::new(
+                settings,
+                &config,
+                plugins,
+                journal,
+                key_values,
+                usage,
+                &tasks,
+                stopping.clone(),
+            ))
         });
         let apps: Vec<Arc<App>> = apps.collect();
         // Before anything new can come: what is pending goes first in its conversation.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use belfry_journal::{Journal, JournalError, KeyValueWrite, Position, Record};
+use belfry_journal::{Journal, JournalError, KeyValueWrite, Position, Record, ValueChange};
 use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::{error, info};
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The host's own bucket. No plugin has such a name.
-const HOST: &str = ":host";
+pub(crate) const HOST: &str = ":host";
 
 /// There while no process runs, if the last one ended well.
 const ENDED_WELL: &str = "ended-well";
@@ -69,7 +69,7 @@ pub(crate) async fn take_up(apps: &[Arc<App>], journal: &dyn Journal) -> Result<
 async fn ended_well(journal: &dyn Journal) -> Result<bool, JournalError> {
     let ended_well = journal.value(HOST, ENDED_WELL).await?.is_some();
     if ended_well {
-        journal.commit(Record::Write(ended_well_is(None))).await?;
+        journal.commit(Record::Write(ended_well_is(ValueChange::Delete)))?.written.await?;
     }
     Ok(ended_well)
 }
@@ -77,11 +77,11 @@ async fn ended_well(journal: &dyn Journal) -> Result<bool, JournalError> {
 /// Notes that every reply that was begun came to an end.
 pub(crate) fn note_good_end(journal: &dyn Journal) {
     // Without the note a reply counts as perhaps repeated that is not.
-    let _ = journal.record(Record::Write(ended_well_is(Some(Bytes::from_static(b"1")))));
+    let _ = journal.record(Record::Write(ended_well_is(ValueChange::Set(Bytes::from_static(b"1")))));
 }
 
-fn ended_well_is(value: Option<Bytes>) -> KeyValueWrite {
-    KeyValueWrite { bucket: HOST.to_owned(), key: ENDED_WELL.to_owned(), value }
+fn ended_well_is(change: ValueChange) -> KeyValueWrite {
+    KeyValueWrite { bucket: HOST.to_owned(), key: ENDED_WELL.to_owned(), change, limit: None }
 }
 
 /// What is known of a delivery that is taken up.
@@ -114,9 +114,12 @@ pub(crate) fn take_up_one(
                 app,
                 event: position,
                 index,
-                conversation,
+                lane: conversation,
+                placed: false,
                 since,
                 left_behind,
+                written: None,
+                held: None,
                 kept: None,
             });
         }

@@ -4,8 +4,8 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use belfry_dingtalk::{BotMessage, OutMessage};
 use belfry_event::CloudEvent;
-use belfry_journal::{Completion, Culprit, DeadLetter, NOTICE, Position, Record, StoredEvent};
-use belfry_plugin_host::{CallContext, CallError, types};
+use belfry_journal::{Culprit, DeadLetter, NOTICE, Position, Record, StoredEvent};
+use belfry_plugin_host::{CallError, types};
 use bytes::Bytes;
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -16,12 +16,16 @@ use tracing::{debug, error, warn};
 use crate::{
     admission::Verdict,
     app::App,
-    delivery::{Delivery, Reply},
+    effects::{Effects, Origin},
     message,
     pauses::pauses,
     private::Private,
     reply,
+    store::{PluginWrites, Refused},
 };
+
+/// So often a message is handled again at once because another call was faster; then with pauses.
+const MOST_CONFLICTS: u32 = 10;
 
 /// A message in the journal that is to be handled: its place in the lane of its conversation.
 pub(crate) struct Work {
@@ -46,13 +50,20 @@ pub(crate) struct Loaded {
 struct Tries {
     /// When no further one may begin or go on; known once the first has begun.
     until: Option<Instant>,
+    /// How often another call had changed a value that was built upon.
+    conflicts: u32,
     failed: Option<Failure>,
 }
 
 /// What the plugins made of a message.
-enum Answer {
-    Handled { plugin: String, replies: Vec<types::Reply> },
-    Unclaimed,
+struct Answer {
+    /// Who handled it, or was the last to write something.
+    plugin: String,
+    generation: u64,
+    /// None if nobody handled it.
+    replies: Option<Vec<types::Reply>>,
+    /// What is to be stored, also of those that passed.
+    writes: Vec<PluginWrites>,
 }
 
 /// A plugin's failure.
@@ -131,32 +142,54 @@ impl Work {
         let app = &self.app;
         if let Some(answer) = loaded.answer.take() {
             let messages = if answer.is_empty() { Vec::new() } else { vec![OutMessage::text(answer)] };
-            self.complete(loaded, messages).await;
+            self.complete(loaded, messages, Vec::new()).ok();
             return None;
         }
         // Noted, so that a try after a crash knows that it is not the first.
         let attempt = loaded.message.attempt;
         app.record(Record::Attempt { event: self.position, delivery: None, attempt });
         let asked = match (tries.until, tries.failed.take()) {
-            (Some(until), Some(before)) => match timeout_at(until, self.ask_plugins(&loaded.message)).await {
+            (Some(until), Some(before)) => match timeout_at(until, self.ask_plugins(loaded)).await {
                 Ok(asked) => asked,
                 Err(_) => Err(before),
             },
             _ => {
-                tries.until = Some(Instant::now() + app.limits.handle_within);
-                self.ask_plugins(&loaded.message).await
+                tries.until.get_or_insert_with(|| Instant::now() + app.limits.handle_within);
+                self.ask_plugins(loaded).await
             }
         };
         let failure = match asked {
-            Ok(answer) => {
-                self.answered(loaded, answer).await;
-                return None;
-            }
+            Ok(answer) => match self.answered(loaded, answer) {
+                Ok(()) => return None,
+                Err((plugin, generation, Refused::Failed { plugin: culprit, error })) => {
+                    let plugin = culprit.map_or(plugin, |culprit| culprit.to_string());
+                    Failure { plugin, generation, error }
+                }
+                Err((plugin, generation, Refused::Conflict)) => {
+                    tries.conflicts += 1;
+                    app.counting.retries.add();
+                    debug!(
+                        app = app.name,
+                        plugin,
+                        msg_id = loaded.message.id,
+                        attempt,
+                        "another call was faster: once more"
+                    );
+                    if tries.conflicts <= MOST_CONFLICTS {
+                        return Some(Duration::ZERO);
+                    }
+                    let reason = format!(
+                        "plugin `{plugin}` swapped a value that other calls have changed each time, {} times",
+                        tries.conflicts
+                    );
+                    Failure { plugin, generation, error: CallError::Temporary(reason) }
+                }
+            },
             Err(failure) => failure,
         };
         let in_time = tries.until.is_some_and(|until| Instant::now() + next < until);
         if !failure.error.is_temporary() || !in_time {
-            self.fail(loaded, &failure).await;
+            self.fail(loaded, &failure);
             return None;
         }
         warn!(
@@ -173,13 +206,20 @@ impl Work {
     }
 
     /// Asks one plugin after the other until one does not pass.
-    async fn ask_plugins(&self, message: &Arc<types::Message>) -> Result<Answer, Failure> {
+    async fn ask_plugins(&self, loaded: &Loaded) -> Result<Answer, Failure> {
         let table = self.app.router.table();
-        let context = CallContext { plugins: table.infos.clone(), ..CallContext::default() };
+        let (message, origin) = (&loaded.message, self.origin(loaded));
+        let generation = table.generation();
+        let mut answer = Answer { plugin: String::new(), generation, replies: None, writes: Vec::new() };
         for plugin in table.asked_about(message) {
-            let failed =
-                |error| Failure { plugin: plugin.name().to_owned(), generation: table.generation(), error };
-            match plugin.on_message(message.clone(), &context).await.map_err(failed)?.value {
+            let failed = |error| Failure { plugin: plugin.name().to_owned(), generation, error };
+            let context = self.app.context(&origin, plugin, table.infos.clone());
+            let done = plugin.on_message(message.clone(), &context).await.map_err(failed)?;
+            if !done.writes.is_empty() {
+                plugin.name().clone_into(&mut answer.plugin);
+                answer.writes.push(PluginWrites::of(plugin, done.writes));
+            }
+            match done.value {
                 types::Outcome::Pass => {}
                 types::Outcome::Reply(replies) if replies.len() > self.app.limits.replies => {
                     let reason = format!(
@@ -191,45 +231,61 @@ impl Work {
                     return Err(failed(CallError::Permanent(reason)));
                 }
                 types::Outcome::Reply(replies) => {
-                    return Ok(Answer::Handled { plugin: plugin.name().to_owned(), replies });
+                    plugin.name().clone_into(&mut answer.plugin);
+                    answer.replies = Some(replies);
+                    break;
                 }
             }
         }
-        Ok(Answer::Unclaimed)
+        Ok(answer)
     }
 
-    async fn answered(&self, loaded: &Loaded, answer: Answer) {
+    /// Stores what the plugins made of the message. An error comes with the plugin and the generation it is about.
+    fn answered(&self, loaded: &Loaded, answer: Answer) -> Result<(), (String, u64, Refused)> {
         let (app, msg_id) = (&self.app, &loaded.message.id);
-        match answer {
-            Answer::Handled { plugin, replies } => {
-                app.counting.handled.add();
-                debug!(app = app.name, plugin, msg_id, replies = replies.len(), "handled");
-                let private = loaded.message.conversation.kind == types::ConversationKind::Private;
-                let messages = reply::to_messages(replies, private, &plugin);
-                self.complete(loaded, messages).await;
-            }
-            Answer::Unclaimed => {
-                app.counting.unclaimed.add();
-                debug!(app = app.name, msg_id, "no plugin took the message");
-                self.complete(loaded, Vec::new()).await;
-            }
+        let Answer { plugin, generation, replies, writes } = answer;
+        let handled = replies.is_some();
+        let replies = replies.unwrap_or_default();
+        let count = replies.len();
+        let private = loaded.message.conversation.kind == types::ConversationKind::Private;
+        let messages = reply::to_messages(replies, private, &plugin);
+        if let Err(refused) = self.complete(loaded, messages, writes) {
+            return Err((plugin, generation, refused));
         }
+        if handled {
+            app.counting.handled.add();
+            debug!(app = app.name, plugin, msg_id, replies = count, "handled");
+        } else {
+            app.counting.unclaimed.add();
+            debug!(app = app.name, msg_id, "no plugin took the message");
+        }
+        Ok(())
     }
 
-    /// Writes what came of the message as one record, and then sets the replies on their way: a reply that left before
-    /// could be followed by another, of the same message handled again after a crash.
-    async fn complete(&self, loaded: &Loaded, messages: Vec<OutMessage>) {
-        let bodies: Vec<Bytes> =
+    /// Writes what came of the message as one record, and sets the replies on their way.
+    fn complete(
+        &self,
+        loaded: &Loaded,
+        messages: Vec<OutMessage>,
+        writes: Vec<PluginWrites>,
+    ) -> Result<(), Refused> {
+        let deliveries =
             (0..).zip(&messages).map(|(index, message)| self.body(loaded, message, index)).collect();
-        let deliveries = bodies.clone();
-        self.app.commit(Record::Done(Completion { event: self.position, deliveries })).await;
-        for (index, body) in (0..).zip(bodies) {
-            self.send_later(loaded, index, body);
+        let effects = Effects { deliveries, writes, events: Vec::new() };
+        self.app.complete(&self.origin(loaded), effects).map(drop)
+    }
+
+    fn origin(&self, loaded: &Loaded) -> Origin {
+        Origin {
+            position: self.position,
+            id: loaded.message.id.as_str().into(),
+            lane: self.conversation.clone(),
+            private: loaded.private.clone(),
         }
     }
 
     /// The message cannot be handled: it is kept as a dead letter, and whoever wrote it is told.
-    async fn fail(&self, loaded: &Loaded, failure: &Failure) {
+    fn fail(&self, loaded: &Loaded, failure: &Failure) {
         let app = &self.app;
         app.counting.failed.add();
         error!(
@@ -250,31 +306,11 @@ impl Work {
         let culprit = Some(Culprit { plugin: failure.plugin.clone(), generation: failure.generation });
         let notice =
             app.failure_reply.as_ref().map(|text| self.body(loaded, &OutMessage::text(text.clone()), NOTICE));
-        app.commit(Record::Dead { letter, culprit, notice: notice.clone() }).await;
-        if let Some(notice) = notice {
-            self.send_later(loaded, NOTICE, notice);
-        }
+        app.give_up(&self.origin(loaded), letter, culprit, notice);
     }
 
     fn body(&self, loaded: &Loaded, message: &OutMessage, index: u32) -> Bytes {
         message.to_body(Some(&uuid(&self.app.client_id, &loaded.message.id, index))).into()
-    }
-
-    /// Puts a reply behind the others of its conversation.
-    fn send_later(&self, loaded: &Loaded, index: u32, body: Bytes) {
-        let kept = self.app.room(body.len()).map(|room| {
-            let (private, created) = (loaded.private.clone(), Instant::now());
-            Box::new(Reply { body, private, created, attempts: 0, _room: Some(room) })
-        });
-        self.app.send_later(Delivery {
-            app: self.app.clone(),
-            event: self.position,
-            index,
-            conversation: self.conversation.clone(),
-            since: None,
-            left_behind: false,
-            kept,
-        });
     }
 }
 

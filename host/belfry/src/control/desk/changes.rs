@@ -52,7 +52,11 @@ impl Desk {
 
     /// Resolves when the end of this process would not lose it any more.
     async fn write(&self, record: Record) -> Result<(), String> {
-        self.journal.commit(record).await.map_err(|error| self.unwritten(&error))
+        let written = match self.journal.commit(record) {
+            Ok(committed) => committed.written.await,
+            Err(error) => Err(error),
+        };
+        written.map_err(|error| self.unwritten(&error))
     }
 
     /// What to know of a change that counts here and is not written.

@@ -1,0 +1,132 @@
+//! What handling an event brings about: stored as one record, then set on its way.
+
+use std::sync::Arc;
+
+use belfry_journal::{Completion, Culprit, DeadLetter, NOTICE, NewEvent, Position, Record};
+use belfry_plugin_host::{CallContext, Plugin, PluginInfo};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::time::Instant;
+use tracing::error;
+
+use crate::{
+    app::App,
+    delivery::{Delivery, Held, Reply, Written},
+    payload::{self, Sent},
+    private::Private,
+    store::{PluginWrites, Refused},
+};
+
+/// An event that is being handled: what all that it brings about has in common. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    /// Where the event is.
+    pub(crate) position: Position,
+    /// Its id: `msgId` of a message.
+    pub(crate) id: Arc<str>,
+    /// The lane of its deliveries, in which they wait for one another: of a message, its conversation's full id.
+    pub(crate) lane: Arc<str>,
+    /// The ways to answer.
+    pub(crate) private: Arc<Private>,
+}
+
+/// Everything that handling an event brought about.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// What is to be delivered, as [`payload`] writes it, in order.
+    pub(crate) deliveries: Vec<Bytes>,
+    /// What the plugins that were called wrote, in the order of the calls.
+    pub(crate) writes: Vec<PluginWrites>,
+    /// Events that come of it; the journal leaves repeats out.
+    pub(crate) events: Vec<NewEvent>,
+}
+
+impl App {
+    /// What a call of this plugin for this event may use.
+    pub(crate) fn context(
+        self: &Arc<Self>,
+        _origin: &Origin,
+        _plugin: &Arc<Plugin>,
+        plugins: Arc<[PluginInfo]>,
+    ) -> CallContext {
+        CallContext { plugins, key_value: Some(self.key_values.clone()), ..CallContext::default() }
+    }
+
+    /// Stores that an event is handled and all that came of it as one record, and sets the deliveries on their way. They
+    /// wait for the record: what left before could leave once more, when the event is handled again after a crash. Returns
+    /// which of the events are new, by their place, and where they are: they are to be handled.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was stored, and nothing leaves.
+    pub(crate) fn complete(
+        self: &Arc<Self>,
+        origin: &Origin,
+        effects: Effects,
+    ) -> Result<Vec<(usize, Position)>, Refused> {
+        let Effects { deliveries, writes, events } = effects;
+        let completion = Completion { event: origin.position, deliveries: deliveries.clone(), events };
+        let committed = self.key_values.commit(completion, &writes)?;
+        // An operator may have dropped the event meanwhile: then nothing comes of it.
+        if committed.changed && !deliveries.is_empty() {
+            let written = committed.written.shared();
+            for (index, payload) in (0..).zip(deliveries) {
+                self.deliver(origin, index, payload, Some(written.clone()), None);
+            }
+        }
+        Ok(committed.appended)
+    }
+
+    /// Keeps an event as a dead letter that cannot be handled, and has the person told, if there is one to be told.
+    pub(crate) fn give_up(
+        self: &Arc<Self>,
+        origin: &Origin,
+        letter: DeadLetter,
+        culprit: Option<Culprit>,
+        notice: Option<Bytes>,
+    ) {
+        let dead = Record::Dead { letter, culprit, notice: notice.clone() };
+        match self.journal.commit(dead) {
+            Ok(committed) => {
+                if let Some(notice) = notice.filter(|_| committed.changed) {
+                    self.deliver(origin, NOTICE, notice, Some(committed.written.shared()), None);
+                }
+            }
+            Err(problem) => {
+                error!(app = self.name, %problem, "the journal lost a change of state; the work may be repeated");
+            }
+        }
+    }
+
+    /// Puts a delivery that the journal has behind the others to the same place.
+    pub(crate) fn deliver(
+        self: &Arc<Self>,
+        origin: &Origin,
+        index: u32,
+        payload: Bytes,
+        written: Option<Written>,
+        held: Option<Held>,
+    ) {
+        let sent = payload::read(payload.clone());
+        let lane = match &sent {
+            Sent::ToConversation(_) => origin.lane.clone(),
+            Sent::To(address, _) => address.lane().into(),
+        };
+        let kept = self.room(payload.len()).map(|room| {
+            let (private, created) = (origin.private.clone(), Instant::now());
+            Box::new(Reply { sent, private, created, attempts: 0, _room: Some(room) })
+        });
+        self.send_later(Delivery {
+            app: self.clone(),
+            event: origin.position,
+            index,
+            lane,
+            placed: true,
+            since: None,
+            left_behind: false,
+            written,
+            held,
+            kept,
+        });
+    }
+}
