@@ -74,7 +74,6 @@ impl Pipeline {
                 settings,
                 &config,
                 plugins,
-                journal,
                 key_values,
                 usage,
                 &tasks,
