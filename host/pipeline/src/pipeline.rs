@@ -70,15 +70,7 @@ impl Pipeline {
         let key_values = Arc::new(Store::new(journal.clone()));
         let apps = config.apps.iter().zip(usages).map(|(settings, usage)| {
             let (plugins, key_values) = (plugins.clone(), key_values.clone());
-            Arc::new(App::new(
-                settings,
-                &config,
-                plugins,
-                key_values,
-                usage,
-                &tasks,
-                stopping.clone(),
-            ))
+            Arc::new(App::new(settings, &config, plugins, key_values, usage, &tasks, stopping.clone()))
         });
         let apps: Vec<Arc<App>> = apps.collect();
         // Before anything new can come: what is pending goes first in its conversation.
