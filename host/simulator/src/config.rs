@@ -64,6 +64,9 @@ pub struct SimulatorConfig {
     pub max_queued_frames: usize,
     /// Sessions (conversations of an app) kept. At the limit the oldest is forgotten; its webhook answers 300001.
     pub max_sessions: usize,
+    /// Cards kept, of at most 64 MiB of variables in all. At the limit the oldest is forgotten: for its bot it does not
+    /// exist.
+    pub max_cards: usize,
     /// Sockets accepted at one time; further ones are closed at once.
     pub max_sockets: usize,
 }
@@ -92,6 +95,7 @@ impl Default for SimulatorConfig {
             max_pending: 100_000,
             max_queued_frames: 65_536,
             max_sessions: 100_000,
+            max_cards: 10_000,
             max_sockets: 4_096,
         }
     }

@@ -13,6 +13,9 @@
 //! | [`Place::Ack`] | `Drop` (the ack is lost), `Reset` (it is lost, and the socket with it) |
 //! | [`Place::Webhook`] | as [`Place::Registration`], and `Errcode`; with `Reset` the body is not even read |
 //! | [`Place::OpenApi`] | as [`Place::Registration`], and `InvalidStaff`, `FlowControlled` |
+//! | [`Place::Card`] | as [`Place::Registration`], and `Undelivered` |
+//! | [`Place::Media`] | as [`Place::Registration`], and `Errcode` for uploads |
+//! | [`Place::Recall`], [`Place::File`] | as [`Place::Registration`] |
 //!
 //! An action that means nothing at its place is refused by [`Fault::check`].
 //!
@@ -47,7 +50,7 @@ pub struct Fault {
     /// Only for this app.
     #[serde(default)]
     pub client_id: Option<String>,
-    /// Only for this conversation, at [`Place::Webhook`] and [`Place::OpenApi`].
+    /// Only for this conversation, at [`Place::Webhook`], [`Place::OpenApi`] and [`Place::Card`].
     #[serde(default)]
     pub conversation: Option<String>,
     /// Obey the request before the delay and the action; HTTP requests only.
@@ -75,6 +78,14 @@ pub enum Place {
     Token,
     /// `POST /v1.0/robot/oToMessages/batchSend` and `POST /v1.0/robot/groupMessages/send`.
     OpenApi,
+    /// `POST /v1.0/card/instances/createAndDeliver`, `PUT /v1.0/card/instances` and `PUT /v1.0/card/streaming`.
+    Card,
+    /// `POST /v1.0/robot/otoMessages/batchRecall` and `POST /v1.0/robot/groupMessages/recall`.
+    Recall,
+    /// `POST /v1.0/robot/messageFiles/download` and `POST /media/upload`.
+    Media,
+    /// A file that is fetched from the address that was told.
+    File,
     /// A bot's ack of a push has come in.
     Ack,
 }
@@ -142,6 +153,12 @@ pub enum Action {
         /// Who; empty: all of the call.
         #[serde(default)]
         staff_ids: Vec<String>,
+    },
+    /// The card is created, but delivered to nobody: HTTP 200 with `success: false` in `deliverResults`.
+    Undelivered {
+        /// `errorMsg`.
+        #[serde(default)]
+        reason: String,
     },
     /// The push is sent twice, under two `messageId`s.
     Duplicate,
@@ -270,6 +287,12 @@ impl Fault {
         Self::errcode(300_001, "session 不存在")
     }
 
+    /// There is no such card template.
+    pub fn template_unknown() -> Self {
+        let body = r#"{"code":"param.templateNotExist","requestid":"5A4E1B72-9B4F-7E87-924F-0D5B6A7F8E9D","message":"the card template does not exist"}"#;
+        Self::status(Place::Card, 400, body)
+    }
+
     /// HTTP 200 without a body.
     pub fn empty(place: Place) -> Self {
         Self::status(place, 200, "")
@@ -308,12 +331,15 @@ impl Fault {
             _ => {}
         }
         let http = !matches!(self.place, Place::Push | Place::Ack | Place::Connect);
-        let replies = matches!(self.place, Place::Webhook | Place::OpenApi);
+        let replies = matches!(self.place, Place::Webhook | Place::OpenApi | Place::Card);
         if self.obey_first && !http {
             return Err(format!("obeyFirst means nothing at {:?}: it is for HTTP requests", self.place));
         }
         if self.conversation.is_some() && !replies {
-            return Err(format!("conversation means nothing at {:?}: use webhook or openApi", self.place));
+            return Err(format!(
+                "conversation means nothing at {:?}: use webhook, openApi or card",
+                self.place
+            ));
         }
         if self.delay_ms > 0 && self.place == Place::Ack {
             return Err("a delay means nothing at ack: it is lost or not".to_owned());
@@ -326,7 +352,8 @@ impl Fault {
             (_, Place::Push) => false,
             (Action::Answer { .. } | Action::Redirect { .. } | Action::ResetAfter, _) => true,
             (Action::Disconnect { .. }, Place::Connect) => true,
-            (Action::Errcode { .. }, Place::Webhook) => true,
+            (Action::Errcode { .. }, Place::Webhook | Place::Media) => true,
+            (Action::Undelivered { .. }, Place::Card) => true,
             (Action::InvalidStaff { .. } | Action::FlowControlled { .. }, Place::OpenApi) => true,
             _ => false,
         };

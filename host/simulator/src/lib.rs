@@ -34,6 +34,11 @@
 //! | `POST /v1.0/oauth2/accessToken`, `GET /gettoken` | access tokens |
 //! | `POST /v1.0/robot/oToMessages/batchSend` | a message to people, by staff id |
 //! | `POST /v1.0/robot/groupMessages/send` | a message to a group |
+//! | `POST /v1.0/robot/otoMessages/batchRecall`, `…/groupMessages/recall` | taking such messages back, within a day |
+//! | `POST /v1.0/robot/messageFiles/download`, `GET /files/…` | a file that somebody sent to the bot |
+//! | `POST /media/upload` | a file for messages |
+//! | `POST /v1.0/card/instances/createAndDeliver` | a new card |
+//! | `PUT /v1.0/card/instances`, `PUT /v1.0/card/streaming` | variables of a card; a text that grows in one |
 //! | `/_simulator/…` | control, below |
 //!
 //! Where DingTalk's own behaviour is undocumented, the field reports decide: an unacked push comes again after about 60 s
@@ -44,6 +49,11 @@
 //! The OpenAPI checks the access token, the robot code (the client id), `msgKey` and `msgParam`. It takes messages to any
 //! group that is not known as a private conversation, and to anybody: a [`Fault`] decides who is unknown or throttled. A
 //! person's message is recorded in the private conversation in which they last spoke with the bot. Limits are off until set.
+//!
+//! A card can have any template: [`Fault::template_unknown`] is for the others. Its `outTrackId` is taken for good, its values must
+//! be texts, `content` of a streaming call must not be empty. What it shows is in [`Simulator::cards`], also what the answer
+//! to a callback ([`Simulator::press`]) changes. Download codes are good once they were pushed, for the app that got them; the
+//! file is what [`Simulator::put_file`] gave, or a sample, at an address that is good for an hour.
 //!
 //! Which replies were taken, and which of their senders cannot know it, is said by the records: see [`reply`].
 //!
@@ -57,6 +67,10 @@
 //! |---|---|---|
 //! | `POST /_simulator/say` | [`Say`] | `{"push", "msgId"}` |
 //! | `POST /_simulator/push` | `{"push": `[`Push`]`, "waitMs"}` | [`Pushed`]; with `waitMs` [`Acked`], or 504 |
+//! | `POST /_simulator/event` | `{"eventType", "data"?, "clientId"?}` | [`Pushed`] |
+//! | `POST /_simulator/press` | [`Press`] | [`Pushed`] |
+//! | `GET /_simulator/cards` | | `[`[`Card`]`]` |
+//! | `POST /_simulator/file?code=…` | bytes, up to 2 MiB | `{"code"}`; the content behind this download code |
 //! | `POST /_simulator/raw` | `{"text", "clientId"?}` | `{"count"}` of connections |
 //! | `POST /_simulator/ping` | `{"clientId"?}` | the same |
 //! | `POST /_simulator/disconnect` | `{"clientId"?, "reason"?}` | the same |
@@ -78,18 +92,22 @@
 //! and sessions are forgotten, old pushes given up, further sockets closed. There is no authentication, also of the control
 //! API: listen on loopback.
 
+mod api;
+mod card;
 mod clock;
 mod config;
 mod draw;
 pub mod fault;
 mod gateway;
 mod log;
+mod media;
 mod payload;
 mod push;
 mod record;
 pub mod reply;
 mod say;
 pub mod scenario;
+mod sent;
 mod sessions;
 mod simulator;
 mod socket;
@@ -97,8 +115,10 @@ mod state;
 mod tokens;
 mod usage;
 
+pub use card::{Card, CardChange, CardData, CardSpace, CardStep, Flow, Press};
 pub use config::{Credential, Credentials, Limits, SimulatorConfig};
 pub use fault::{Action, Cut, Fault, FaultId, Place};
+pub use media::Upload;
 pub use push::{Acked, CallError, FrameType, Push, Pushed, topic};
 pub use record::{ClosedBy, Happening, NotSeen, Page, Record, Sent, Stats, Subscription};
 pub use reply::{OutcomeUnknown, Reply, Told, Via};

@@ -257,8 +257,11 @@ fn body(say: &Say) -> (&str, Option<Text<'_>>, Option<Value>) {
     (msgtype, text, content)
 }
 
-fn picture_code(download_code: &str) -> String {
-    format!("9hSK{download_code}")
+/// How the second code of a picture begins.
+pub(crate) const PICTURE_CODE: &str = "9hSK";
+
+pub(crate) fn picture_code(download_code: &str) -> String {
+    format!("{PICTURE_CODE}{download_code}")
 }
 
 fn rich_run(run: &RichRun) -> Value {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::card::CardStep;
 use crate::fault::{FaultId, Place};
+use crate::media::Upload;
 use crate::push::{Acked, FrameType};
 use crate::reply::{OutcomeUnknown, Reply};
 
@@ -121,6 +123,35 @@ pub enum Happening {
     /// A reply was taken, by a session webhook or the OpenAPI. A message to several people is one such record for
     /// each whom it reached.
     Replied(Reply),
+    /// A card was made or changed.
+    Card(CardStep),
+    /// Messages were taken back.
+    Recalled {
+        /// The app.
+        client_id: Arc<str>,
+        /// The group; empty for messages to people.
+        conversation: Arc<str>,
+        /// The keys of those that are gone, as in [`Reply::key`].
+        keys: Vec<String>,
+        /// Number of the call.
+        call: u64,
+    },
+    /// A bot was told where a file lies.
+    Located {
+        /// The app.
+        client_id: Arc<str>,
+        /// The download code.
+        code: String,
+        /// Number of the call.
+        call: u64,
+    },
+    /// A file was fetched.
+    Fetched {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// A file was uploaded.
+    Uploaded(Upload),
     /// A request that wanted to reply ended so that its sender cannot know whether it was taken.
     OutcomeUnknown(OutcomeUnknown),
     /// A request was refused.

@@ -1,6 +1,7 @@
 //! What bots reply, and whether they can know that it was taken.
 //!
-//! Every request at [`Place::Webhook`] and [`Place::OpenApi`] is a *call* with a number of its own. Its end is told by the
+//! Every request at [`Place::Webhook`] and [`Place::OpenApi`] is a *call* with a number of its own (as are those at
+//! [`Place::Card`], [`Place::Recall`] and [`Place::Media`], whose records stand where `Replied` stands here). Its end is told by the
 //! records that bear this number:
 //!
 //! | Records | What was done | What the sender was told |
@@ -39,6 +40,9 @@ pub struct Reply {
     pub staff_id: Option<Arc<str>>,
     /// Number of the call, from 1: the same in all records about it.
     pub call: u64,
+    /// `processQueryKey` as answered, by which it can be recalled; none for a webhook's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Arc<str>>,
     /// The body posted, as a whole.
     pub body: Value,
     /// `msgUuid` in the body.

@@ -6,11 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::TcpListener;
 
+use crate::card::{Card, CardStep, Press};
 use crate::config::{Limits, SimulatorConfig};
 use crate::fault::{Cut, Fault, FaultId};
 use crate::gateway::{Gateway, serve};
+use crate::media::Upload;
 use crate::push::{Acked, CallError, Push, Pushed};
 use crate::record::{Happening, NotSeen, Page, Record, Stats};
 use crate::reply::Reply;
@@ -203,6 +206,47 @@ impl Simulator {
         self.gateway().state().tokens.expire(client_id)
     }
 
+    /// The cards, as they are now, in the order in which they were made. What happened to them is in the records
+    /// ([`Happening::Card`]).
+    pub fn cards(&self) -> Vec<Card> {
+        self.gateway().state().cards.all()
+    }
+
+    /// One card.
+    pub fn card(&self, out_track_id: &str) -> Option<Card> {
+        self.gateway().state().cards.get(out_track_id).cloned()
+    }
+
+    /// All that happened to a card, as far as the records go back.
+    pub fn card_history(&self, out_track_id: &str) -> Vec<CardStep> {
+        let records = self.records(1, usize::MAX).records;
+        let step = |record: &Arc<Record>| match &record.what {
+            Happening::Card(step) if *step.out_track_id == *out_track_id => Some(step.clone()),
+            _ => None,
+        };
+        records.iter().filter_map(step).collect()
+    }
+
+    /// Somebody presses a button of a card, or sends its form. The answer is an ack like any other
+    /// ([`wait_for_ack`](Self::wait_for_ack)), and what it changes is shown by the card.
+    ///
+    /// # Errors
+    /// If there is no such card, or it was not made for callbacks over Stream.
+    pub fn press(&self, press: Press) -> Result<Pushed, String> {
+        self.gateway().press(press)
+    }
+
+    /// The content that a bot gets for the download code of a picture, a file, a sound or a video. Without it there is a
+    /// sample. At most 64 MiB are kept; beyond, the oldest is forgotten.
+    pub fn put_file(&self, download_code: &str, content: impl Into<Bytes>) {
+        self.gateway().state().media.give(download_code, content.into());
+    }
+
+    /// What a bot uploaded, and its content. At most 64 MiB are kept; beyond, the oldest is forgotten.
+    pub fn upload(&self, media_id: &str) -> Option<(Upload, Bytes)> {
+        self.gateway().state().media.uploaded(media_id)
+    }
+
     /// What decides the draws: [`SimulatorConfig::seed`], or one of its own. To be printed by a test that fails.
     pub fn seed(&self) -> u64 {
         self.gateway().draws.seed()
@@ -334,6 +378,27 @@ impl Simulator {
             _ => None,
         })
         .await
+    }
+
+    /// Waits until there is a card that is as wanted, the oldest such if there are several (real time).
+    ///
+    /// # Errors
+    /// If there is none in time.
+    pub async fn wait_for_card(
+        &self,
+        timeout: Duration,
+        mut wanted: impl FnMut(&Card) -> bool,
+    ) -> Result<Card, NotSeen> {
+        let mut watch = self.watch(self.now());
+        let seen = tokio::time::timeout(timeout, async {
+            loop {
+                if let Some(card) = self.cards().into_iter().find(|card| wanted(card)) {
+                    return Some(card);
+                }
+                watch.next().await?;
+            }
+        });
+        seen.await.ok().flatten().ok_or_else(|| self.not_seen(timeout))
     }
 
     /// Waits for the ack of a push.

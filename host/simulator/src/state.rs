@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::card::Cards;
 use crate::config::Limits;
 use crate::draw::Draws;
+use crate::media::Media;
 use crate::push::{Acked, CallError, FrameType, Push};
 use crate::record::{Stats, Subscription};
 use crate::say::Say;
+use crate::sent::SentMessages;
 use crate::sessions::Sessions;
 use crate::socket::Switch;
 use crate::tokens::Tokens;
@@ -40,6 +43,9 @@ pub(crate) struct State {
     pub unaddressed: VecDeque<Request>,
     pub stats: Stats,
     pub tokens: Tokens,
+    pub cards: Cards,
+    pub media: Media,
+    pub sent: SentMessages,
     pub usage: Usage,
     pub limits: Limits,
     pub honour_msg_uuid: bool,

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::reply::Via;
+use crate::api::Api;
 
 /// Counts for the limits. Apps are known ones, so there are never more entries than those have paths.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
-    seconds: HashMap<(Arc<str>, Via), Window>,
+    seconds: HashMap<(Arc<str>, Api), Window>,
     /// Calls of the OpenAPI since the limits were set.
     pub api_calls: u64,
     /// Messages to bots and calls of webhooks since the limits were set.
@@ -40,8 +40,8 @@ impl Window {
 
 impl Usage {
     /// Counts a call of one OpenAPI path against the limit of a `second` (simulated). False: too many.
-    pub(crate) fn admit(&mut self, client_id: &Arc<str>, via: Via, limit: u32, second: Duration) -> bool {
-        let key = (Arc::clone(client_id), via);
+    pub(crate) fn admit(&mut self, client_id: &Arc<str>, api: Api, limit: u32, second: Duration) -> bool {
+        let key = (Arc::clone(client_id), api);
         self.seconds.entry(key).or_insert_with(Window::new).admit(limit, second)
     }
 }
@@ -72,10 +72,10 @@ mod tests {
         let hour = Duration::from_secs(3_600);
         let (app, other): (Arc<str>, Arc<str>) = ("app".into(), "other".into());
         let mut usage = Usage::default();
-        assert!(usage.admit(&app, Via::Group, 1, hour));
-        assert!(!usage.admit(&app, Via::Group, 1, hour));
-        assert!(usage.admit(&app, Via::People, 1, hour));
-        assert!(usage.admit(&other, Via::Group, 1, hour));
+        assert!(usage.admit(&app, Api::Group, 1, hour));
+        assert!(!usage.admit(&app, Api::Group, 1, hour));
+        assert!(usage.admit(&app, Api::People, 1, hour));
+        assert!(usage.admit(&other, Api::Group, 1, hour));
     }
 
     #[test]

@@ -169,6 +169,7 @@ mod tests {
             client_id: "dinga".into(),
             conversation: "cid".into(),
             via: Via::People,
+            key: None,
             staff_id: None,
             call: 1,
             body: serde_json::json!({ "msgKey": "sampleText", "msgParam": "{\"content\":\"hi\"}" }),

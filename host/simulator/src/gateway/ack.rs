@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Gateway;
 use crate::fault::{Action, Place};
-use crate::push::{Acked, FrameType};
+use crate::push::{Acked, FrameType, topic};
 use crate::record::Happening;
 
 /// A bot's answer to a frame, taken apart.
@@ -57,7 +57,8 @@ impl Gateway {
             message: ack.message,
             data: ack.data,
         };
-        if delivery.acks == 1 {
+        let delivery_is_first = delivery.acks == 1;
+        if delivery_is_first {
             state.stats.acked += 1;
         } else {
             state.stats.acked_again += 1;
@@ -69,6 +70,11 @@ impl Gateway {
             // Only an event can be asked for again: `LATER`, or an error of the bot (Go's SDK sends 500 with it).
             let again = pending.frame_type == FrameType::Event
                 && (acked.status().as_deref() == Some("LATER") || acked.code == 500);
+            if &*names.topic == topic::CARD_CALLBACK && delivery_is_first {
+                let data = std::mem::take(&mut pending.data);
+                self.card_answered(&mut state.cards, &names.client_id, &data, &acked);
+                pending.data = data;
+            }
             if !again {
                 state.pushes.remove(&names.number);
                 state.retries.trim(&state.pushes);

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::Gateway;
 use super::http::{Answer, answer, json_answer, query, read_body};
+use crate::card::Press;
 use crate::config::Limits;
 use crate::fault::{Cut, Fault, FaultId};
 use crate::push::{Acked, CallError, Push};
@@ -35,6 +36,18 @@ struct PushRequest {
     /// Wait so many real milliseconds for the ack.
     #[serde(default)]
     wait_ms: u64,
+}
+
+/// Something happened in the organisation.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Event {
+    #[serde(default)]
+    client_id: Option<String>,
+    /// Such as `user_add_org`.
+    event_type: String,
+    #[serde(default)]
+    data: serde_json::Value,
 }
 
 /// Which connections are meant, and what else the paths need.
@@ -81,6 +94,7 @@ async fn dispatch(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Result<
         return match path.as_str() {
             "" => Ok(answer(200, "text/plain;charset=utf-8", HELP)),
             "records" => records(gateway, &request).await,
+            "cards" => Ok(ok(&gateway.state().cards.all())),
             "stats" => Ok(ok(&gateway.stats())),
             "settings" => Ok(settings(gateway)),
             "faults" => {
@@ -91,11 +105,27 @@ async fn dispatch(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Result<
             _ => Err(no_such_path()),
         };
     }
+    let code = query(&request, "code");
     let body = read_body(request).await?;
     match (method, path.as_str()) {
         (Method::POST, "say") => {
             let pushed = gateway.say(parse::<Say>(&body)?);
             Ok(ok(&json!({"push": pushed.push, "msgId": pushed.id})))
+        }
+        (Method::POST, "press") => {
+            let pushed = gateway.press(parse::<Press>(&body)?).map_err(|reason| bad(&reason))?;
+            Ok(ok(&pushed))
+        }
+        (Method::POST, "event") => {
+            let event: Event = parse(&body)?;
+            let mut push = Push::event(&event.event_type, event.data);
+            push.client_id = event.client_id;
+            Ok(ok(&gateway.push(push, None)))
+        }
+        (Method::POST, "file") => {
+            let code = code.ok_or_else(|| bad("the address needs ?code=…, the download code"))?;
+            gateway.state().media.give(&code, body);
+            Ok(ok(&json!({"code": code})))
         }
         (Method::POST, "push") => push(gateway, parse(&body)?).await,
         (Method::POST, "raw") => {
@@ -225,6 +255,10 @@ Control API of the Belfry simulator. Bodies and answers are JSON; errors are {\"
 
 POST   /_simulator/say         a person says something: {\"conversation\", \"content\": {\"kind\": \"text\", \"text\": \"hi\"}, …}
 POST   /_simulator/push        {\"push\": {\"type\": \"CALLBACK\", \"topic\": …, \"data\": …}, \"waitMs\": 0}; waits for the ack if waitMs > 0
+POST   /_simulator/event       {\"eventType\", \"data\"?, \"clientId\"?}: an event of the organisation
+POST   /_simulator/press       {\"outTrackId\", \"actions\": [\"…\"], \"params\"?, \"user\"?}: somebody presses a button of a card
+GET    /_simulator/cards       the cards as they are now
+POST   /_simulator/file        ?code=…, any bytes up to 2 MiB: what a bot gets for this download code
 POST   /_simulator/raw         {\"text\", \"clientId\"?}: any text on every connection
 POST   /_simulator/ping        {\"clientId\"?}: a SYSTEM ping now
 POST   /_simulator/disconnect  {\"clientId\"?, \"reason\"?}: announce the end, close 10 s later

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::{Gateway, Struck};
+use crate::card::{CardSpace, Press};
 use crate::clock::wall_ms;
 use crate::fault::{Action, Place};
 use crate::payload::{Frame, FrameHeaders, Route, bot_message, new_msg_id};
@@ -29,6 +30,27 @@ impl Gateway {
         let id: Arc<str> = push.headers.get("eventId").map_or("", String::as_str).into();
         let client_id = push.client_id.take();
         self.accept(client_id, id, What::Push(Box::new(push)), waiter)
+    }
+
+    /// A press reaches the app that made the card.
+    pub(crate) fn press(self: &Arc<Self>, press: Press) -> Result<Pushed, String> {
+        let Press { out_track_id, actions, params, user } = press;
+        let card = self.state().cards.get(&out_track_id).cloned();
+        let card = card.ok_or_else(|| format!("there is no card {out_track_id:?}"))?;
+        if !card.callbacks {
+            return Err(format!(
+                "the card {out_track_id:?} was made without callbackType STREAM: nobody hears of it"
+            ));
+        }
+        let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+        let params = if params.is_null() { Value::Object(Default::default()) } else { params };
+        let mut push = Push::card_action(&out_track_id, &user, &actions, params).to(&*card.client_id);
+        if let Some(CardSpace::Group { conversation }) = card.spaces.first()
+            && let Some(data) = push.data.as_object_mut()
+        {
+            data.insert("spaceId".to_owned(), conversation.as_str().into());
+        }
+        Ok(self.push(push, None))
     }
 
     fn accept(
@@ -102,6 +124,7 @@ impl Gateway {
                     webhook: &format!("{}/robot/sendBySession?session={session}", self.base),
                     expires_ms: wall_ms() + u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX / 2),
                 };
+                state.media.pushed(client_id, &say.content);
                 let app = self.know(state, client_id);
                 let data = bot_message(&say, &id, client_id, &app.bot, &route);
                 let topic = if say.delegate.is_some() { topic::BOT_DELEGATE } else { topic::BOT_MESSAGE };

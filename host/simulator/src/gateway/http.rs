@@ -20,8 +20,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::register::{old_token, refuse, register, token};
 use super::webhook::webhook;
 use super::{Gateway, control, course, openapi, stream};
+use crate::api::Api;
 use crate::fault::{Action, Place};
-use crate::reply::Via;
 use crate::socket::{Socket, Switch};
 use crate::state::{Ticket, TicketError};
 
@@ -78,17 +78,17 @@ async fn route(
     permit: Arc<OwnedSemaphorePermit>,
 ) -> Result<Answer, Abort> {
     let path = request.uri().path();
+    if let Some(api) = Api::of(request.method(), path) {
+        return openapi::handle(&gateway, request, &switch, api).await;
+    }
     match (request.method(), path) {
         (&Method::POST, "/robot/sendBySession") => webhook(&gateway, request, &switch).await,
         (&Method::POST, "/v1.0/gateway/connections/open") => register(&gateway, request, &switch).await,
-        (&Method::POST, "/v1.0/robot/oToMessages/batchSend") => {
-            openapi::send(&gateway, request, &switch, Via::People).await
-        }
-        (&Method::POST, "/v1.0/robot/groupMessages/send") => {
-            openapi::send(&gateway, request, &switch, Via::Group).await
-        }
         (&Method::GET, "/connect") => connect(gateway, request, switch, permit).await,
         (&Method::POST, "/v1.0/oauth2/accessToken") => token(&gateway, request, &switch).await,
+        (&Method::GET, path) if path.starts_with(openapi::FILES) => {
+            openapi::file(&gateway, &request, &switch).await
+        }
         (&Method::GET, "/gettoken") => old_token(&gateway, &request, &switch).await,
         _ if path == "/_simulator" || path.starts_with("/_simulator/") => {
             Ok(control::handle(&gateway, request).await)
@@ -125,10 +125,15 @@ pub(super) fn errcode(errcode: i64, errmsg: &str) -> Answer {
 
 /// The request's body, or the answer to a body that is too long or broken.
 pub(super) async fn read_body(request: Request<Incoming>) -> Result<Bytes, Answer> {
-    match Limited::new(request.into_body(), MAX_BODY).collect().await {
+    read_up_to(request, MAX_BODY).await
+}
+
+/// The same with another limit.
+pub(super) async fn read_up_to(request: Request<Incoming>, most: usize) -> Result<Bytes, Answer> {
+    match Limited::new(request.into_body(), most).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(problem) if problem.is::<LengthLimitError>() => {
-            Err(error(413, "invalidParameter", "the body is longer than 2 MiB"))
+            Err(error(413, "invalidParameter", &format!("the body is longer than {most} bytes")))
         }
         Err(_) => Err(error(400, "invalidParameter", "the body broke off")),
     }

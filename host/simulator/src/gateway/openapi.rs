@@ -1,113 +1,155 @@
-//! `POST /v1.0/robot/oToMessages/batchSend` and `…/groupMessages/send`: messages without a session.
+//! The OpenAPI: who may call, and the calls.
+
+mod card;
+mod media;
+mod message;
+mod recall;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::Request;
 use hyper::body::Incoming;
-use serde_json::{Value, json};
+use hyper::header::CONTENT_TYPE;
+use serde_json::Value;
 
 use super::call::Call;
-use super::http::{Abort, Answer, error, json_answer, read_body};
+use super::http::{Abort, Answer, error, query, read_up_to};
 use super::{Gateway, course};
-use crate::fault::{Action, Place};
-use crate::record::Happening;
-use crate::reply::{Reply, Via};
+use crate::api::Api;
+use crate::fault::Action;
+use crate::reply::Via;
 use crate::socket::Switch;
 use crate::state::State;
 use crate::usage::take;
 
+pub(super) use media::{FILES, file};
+
 /// The header that carries the access token.
 const TOKEN_HEADER: &str = "x-acs-dingtalk-access-token";
 
-/// People of one call, as documented.
-const MAX_PEOPLE: usize = 20;
-
-/// Longest `msgParam`, in bytes, as documented.
-const MAX_PARAM: usize = 15_000;
+/// Longest body of a call; that of an upload has room for the largest file and its form.
+const fn max_body(api: Api) -> usize {
+    if matches!(api, Api::Upload) { 21 << 20 } else { 2 << 20 }
+}
 
 /// An HTTP status, a `code` and the words.
 type Refusal = (u16, &'static str, String);
 
-/// A call that may be obeyed.
-struct Order {
-    client_id: Arc<str>,
-    via: Via,
-    /// The group; empty for people.
-    group: String,
-    people: Vec<String>,
-    body: Value,
+/// What a call brought.
+struct Asked {
+    api: Api,
+    token: String,
+    /// The body as JSON; null where it is none.
+    json: Value,
+    body: Bytes,
+    content_type: String,
+    /// `type` in the address, of an upload.
+    media_type: Option<String>,
 }
 
 /// One call.
-pub(super) async fn send(
+pub(super) async fn handle(
     gateway: &Gateway,
     request: Request<Incoming>,
     switch: &Switch,
-    via: Via,
+    api: Api,
 ) -> Result<Answer, Abort> {
-    let mut call = Call::new(gateway, Place::OpenApi);
-    let token = request.headers().get(TOKEN_HEADER).and_then(|value| value.to_str().ok());
-    let token = token.unwrap_or_default().to_owned();
+    let mut call = Call::new(gateway, api.place());
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let token = match api {
+        Api::Upload => query(&request, "access_token"),
+        _ => header(TOKEN_HEADER).map(str::to_owned),
+    };
+    let token = token.unwrap_or_default();
+    let content_type = header(CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
+    let media_type = query(&request, "type");
     call.client_id = gateway.state().tokens.owner(&token);
-    let body = match read_body(request).await {
+    let body = match read_up_to(request, max_body(api)).await {
         Ok(body) => body,
         Err(answer) => {
             call.no_body(&answer);
             return Ok(answer);
         }
     };
-    let parsed: Value = serde_json::from_slice(&body).unwrap_or_default();
-    call.uuid = text(&parsed, "msgUuid").map(str::to_owned);
-    call.conversation = conversation(&gateway.state(), &call, &parsed, via);
-    let struck = gateway.strike(Place::OpenApi, call.client_id.as_deref(), call.conversation.as_deref());
+    let json: Value = match api {
+        Api::Upload => Value::Null,
+        _ => serde_json::from_slice(&body).unwrap_or_default(),
+    };
+    call.uuid = text(&json, "msgUuid").map(str::to_owned);
+    call.conversation = conversation(&gateway.state(), &call, &json, api);
+    let struck = gateway.strike(api.place(), call.client_id.as_deref(), call.conversation.as_deref());
+    let asked = Asked { api, token, json, body, content_type, media_type };
     course::run(gateway, struck, switch, Some(&mut call), |call, action| {
         let Some(call) = call else { return error(500, "system.busy", "no call") };
-        obey(gateway, call, &token, via, parsed, body.len(), action)
+        obey(gateway, call, asked, action)
     })
     .await
 }
 
 /// The conversation that a call means: the group, or the private one of its first person.
-fn conversation(state: &State, call: &Call<'_>, body: &Value, via: Via) -> Option<Arc<str>> {
-    match via {
-        Via::Group => text(body, "openConversationId").map(Arc::from),
-        _ => {
+fn conversation(state: &State, call: &Call<'_>, body: &Value, api: Api) -> Option<Arc<str>> {
+    match api {
+        Api::People => {
             let person = body.get("userIds")?.get(0)?.as_str()?;
             state.sessions.private_with(call.client_id.as_deref()?, person)
         }
+        Api::CreateCard => card::conversation(state, call.client_id.as_deref()?, body),
+        _ => text(body, "openConversationId").map(Arc::from),
     }
 }
 
 /// Judges a call, records it and answers.
-fn obey(
-    gateway: &Gateway,
-    call: &mut Call<'_>,
-    token: &str,
-    via: Via,
-    body: Value,
-    size: usize,
-    action: &Action,
-) -> Answer {
+fn obey(gateway: &Gateway, call: &mut Call<'_>, asked: Asked, action: &Action) -> Answer {
     let mut state = gateway.state();
-    match admit(gateway, &mut state, token, via).and_then(|client_id| order(&state, client_id, via, body)) {
-        Ok(order) => post(gateway, &mut state, call, order, size, action),
+    let api = asked.api;
+    match work(gateway, &mut state, call, asked, action) {
+        Ok(answer) => answer,
         Err((status, code, reason)) => {
-            let answer = error(status, code, &reason);
+            let answer = match api {
+                Api::Upload => media::refusal(code, &reason),
+                _ => error(status, code, &reason),
+            };
             call.refuse(&mut state, status, code.to_owned(), reason, None);
             answer
         }
     }
 }
 
+fn work(
+    gateway: &Gateway,
+    state: &mut State,
+    call: &mut Call<'_>,
+    asked: Asked,
+    action: &Action,
+) -> Result<Answer, Refusal> {
+    let client_id = admit(gateway, state, &asked.token, asked.api)?;
+    let size = asked.body.len();
+    match asked.api {
+        Api::People | Api::Group => {
+            let via = if asked.api == Api::Group { Via::Group } else { Via::People };
+            let order = message::order(state, client_id, via, asked.json)?;
+            Ok(message::post(gateway, state, call, order, size, action))
+        }
+        Api::RecallFromPeople => recall::recall(gateway, state, call, &client_id, &asked.json, false),
+        Api::RecallFromGroup => recall::recall(gateway, state, call, &client_id, &asked.json, true),
+        Api::Download => media::locate(gateway, state, call, &client_id, &asked.json),
+        Api::Upload => media::upload(gateway, state, call, &client_id, &asked),
+        Api::CreateCard => card::create(gateway, state, call, &client_id, &asked.json, action),
+        Api::UpdateCard => card::update(gateway, state, call, &client_id, &asked.json),
+        Api::StreamCard => card::stream(gateway, state, call, &client_id, &asked.json),
+    }
+}
+
 /// Whose token it is, if the app may call just now.
-fn admit(gateway: &Gateway, state: &mut State, token: &str, via: Via) -> Result<Arc<str>, Refusal> {
+fn admit(gateway: &Gateway, state: &mut State, token: &str, api: Api) -> Result<Arc<str>, Refusal> {
     let Some(client_id) = state.tokens.owner(token) else {
         return Err((401, "InvalidAuthentication", "不合法的access_token".to_owned()));
     };
     let second = gateway.real(Duration::from_secs(1));
     if let Some(limit) = state.limits.api_per_second
-        && !state.usage.admit(&client_id, via, limit, second)
+        && !state.usage.admit(&client_id, api, limit, second)
     {
         let reason = format!("more than {limit} calls of this API within a second");
         return Err((403, "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi", reason));
@@ -124,162 +166,11 @@ fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
     body.get(name).and_then(Value::as_str)
 }
 
-/// Whether DingTalk would take this body.
-fn order(state: &State, client_id: Arc<str>, via: Via, body: Value) -> Result<Order, Refusal> {
-    let bad = |code: &'static str, reason: &str| (400, code, reason.to_owned());
-    if text(&body, "robotCode") != Some(&client_id) {
-        let reason = "robotCode is not of the app that the access token belongs to";
-        return Err(bad("invalidParameter.robotCode.auth", reason));
+/// The robot must be the app's.
+fn check_robot(client_id: &str, body: &Value) -> Result<(), Refusal> {
+    if text(body, "robotCode") == Some(client_id) {
+        return Ok(());
     }
-    check_message(&body)?;
-    let mut order = Order { client_id, via, group: String::new(), people: Vec::new(), body };
-    if via == Via::Group {
-        let group = text(&order.body, "openConversationId").filter(|group| !group.is_empty());
-        match group {
-            Some(group) if !state.sessions.is_private(&order.client_id, group) => {
-                order.group = group.to_owned();
-            }
-            _ => {
-                let reason = "openConversationId is missing or no group's";
-                return Err(bad("invalid.openConversationId", reason));
-            }
-        }
-        return Ok(order);
-    }
-    let people = order.body.get("userIds").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let ids: Option<Vec<String>> = people.iter().map(|id| id.as_str().map(str::to_owned)).collect();
-    match ids {
-        Some(ids) if (1..=MAX_PEOPLE).contains(&ids.len()) => order.people = ids,
-        Some(ids) if ids.len() > MAX_PEOPLE => {
-            return Err(bad("invalidParameter.userIds.overMax", "userIds holds more than 20"));
-        }
-        _ => return Err(bad("invalidParameter.userIds.empty", "userIds is no list of texts, or empty")),
-    }
-    Ok(order)
-}
-
-/// The fields that `msgParam` must have as texts.
-fn required(msg_key: &str) -> Option<&'static [&'static str]> {
-    Some(match msg_key {
-        "sampleText" => &["content"],
-        "sampleMarkdown" => &["title", "text"],
-        "sampleImageMsg" => &["photoURL"],
-        "sampleLink" => &["text", "title", "messageUrl"],
-        "sampleActionCard" => &["title", "text", "singleTitle", "singleURL"],
-        "sampleActionCard2" | "sampleActionCard3" | "sampleActionCard4" | "sampleActionCard5" => {
-            &["title", "text", "actionTitle1", "actionURL1", "actionTitle2", "actionURL2"]
-        }
-        "sampleActionCard6" => &["title", "text", "buttonTitle1", "buttonUrl1", "buttonTitle2", "buttonUrl2"],
-        "sampleAudio" => &["mediaId", "duration"],
-        "sampleFile" => &["mediaId", "fileName", "fileType"],
-        "sampleVideo" => &["duration", "videoMediaId", "videoType", "picMediaId"],
-        _ => return None,
-    })
-}
-
-fn check_message(body: &Value) -> Result<(), Refusal> {
-    let key = text(body, "msgKey").unwrap_or_default();
-    let Some(fields) = required(key) else {
-        return Err((400, "invalidParameter.msgKey.invalid", format!("msgKey {key:?} is unknown")));
-    };
-    let invalid = |reason: String| (400, "invalidParameter.msgParam.invalid", reason);
-    let Some(param) = text(body, "msgParam") else {
-        return Err(invalid("msgParam is no text".to_owned()));
-    };
-    if param.len() > MAX_PARAM {
-        let reason = format!("msgParam is longer than {MAX_PARAM} bytes");
-        return Err((400, "invalidParameter.msgParam.tooLong", reason));
-    }
-    let param: Value =
-        serde_json::from_str(param).map_err(|reason| invalid(format!("msgParam is no JSON: {reason}")))?;
-    match fields.iter().find(|name| text(&param, name).is_none_or(str::is_empty)) {
-        Some(name) => Err(invalid(format!("msgParam of {key} lacks {name}"))),
-        None => Ok(()),
-    }
-}
-
-/// Takes a message: one record for the group, or for each person whom it reaches.
-fn post(
-    gateway: &Gateway,
-    state: &mut State,
-    call: &mut Call<'_>,
-    order: Order,
-    size: usize,
-    action: &Action,
-) -> Answer {
-    let Order { client_id, via, group, people, body } = order;
-    let key = uuid::Uuid::new_v4().simple().to_string();
-    let reply = Reply {
-        client_id,
-        conversation: group.into(),
-        via,
-        staff_id: None,
-        call: call.number,
-        uuid: call.uuid.clone(),
-        body,
-        repeated: false,
-        posted: true,
-    };
-    let record = |state: &mut State, call: &mut Call<'_>, reply: Reply| {
-        call.taken = true;
-        state.stats.replies += 1;
-        state.stats.replies_openapi += 1;
-        // A parsed body takes about twice its text.
-        gateway.log.write(Happening::Replied(reply), size * 2);
-    };
-    if via == Via::Group {
-        record(state, call, reply);
-        return json_answer(200, json!({"processQueryKey": key}).to_string());
-    }
-    let (mut invalid, mut throttled) = (Vec::new(), Vec::new());
-    for person in people {
-        let meant = |ids: &[String]| ids.is_empty() || ids.contains(&person);
-        let (list, code) = match action {
-            Action::InvalidStaff { staff_ids } if meant(staff_ids) => (&mut invalid, "invalidStaffIdList"),
-            Action::FlowControlled { staff_ids } if meant(staff_ids) => {
-                (&mut throttled, "flowControlledStaffIdList")
-            }
-            _ => {
-                let conversation = state.sessions.private_with(&reply.client_id, &person);
-                let reply = Reply {
-                    conversation: conversation.unwrap_or_default(),
-                    staff_id: Some(person.into()),
-                    ..reply.clone()
-                };
-                record(state, call, reply);
-                continue;
-            }
-        };
-        let staff_id = Some(person.as_str().into());
-        call.refuse(state, 200, code.to_owned(), "a fault".to_owned(), staff_id);
-        list.push(person);
-    }
-    let answer = json!({
-        "processQueryKey": key,
-        "invalidStaffIdList": invalid,
-        "flowControlledStaffIdList": throttled,
-    });
-    json_answer(200, answer.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn code(key: &str, param: &str) -> &'static str {
-        check_message(&json!({"msgKey": key, "msgParam": param})).map_or_else(|(_, code, _)| code, |()| "")
-    }
-
-    #[test]
-    fn messages_are_judged_as_documented() {
-        assert_eq!(code("sampleText", r#"{"content":"x"}"#), "");
-        assert_eq!(code("sampleText", r#"{"content":""}"#), "invalidParameter.msgParam.invalid");
-        assert_eq!(code("sampleMarkdown", r#"{"text":"x"}"#), "invalidParameter.msgParam.invalid");
-        assert_eq!(code("sampleMarkdown", r#"{"title":"t","text":"x"}"#), "");
-        assert_eq!(code("text", r#"{"content":"x"}"#), "invalidParameter.msgKey.invalid");
-        assert_eq!(code("sampleText", "content"), "invalidParameter.msgParam.invalid");
-        let long = json!({"content": "x".repeat(MAX_PARAM)}).to_string();
-        assert_eq!(code("sampleText", &long), "invalidParameter.msgParam.tooLong");
-        assert!(check_message(&json!({"msgKey": "sampleText", "msgParam": {"content": "x"}})).is_err());
-    }
+    let reason = "robotCode is not of the app that the access token belongs to";
+    Err((400, "invalidParameter.robotCode.auth", reason.to_owned()))
 }

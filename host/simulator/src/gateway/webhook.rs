@@ -111,6 +111,7 @@ impl Gateway {
                     client_id: owner.client_id,
                     conversation: owner.conversation,
                     via: Via::Webhook,
+                    key: None,
                     staff_id: None,
                     call: call.number,
                     body: body_value,
