@@ -15,11 +15,12 @@ use crate::text;
 const API: &str = "0.1.0";
 
 /// The interfaces of `belfry:bot` a guest may import, and their functions.
-const OWN: [(&str, &[&str]); 3] = [("types", &[]), ("host", &["plugins"]), ("message-handler", &[])];
+const OWN: [(&str, &[&str]); 4] =
+    [("types", &[]), ("host", &["plugins"]), ("fetch", &["fetch"]), ("message-handler", &[])];
 
 /// WASI 0.2 packages that are linked whole.
-const WASI: [&str; 6] =
-    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
+const WASI: [&str; 7] =
+    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
 
 /// Packages offered at one exact version.
 const EXACT: [(&str, &str); 2] = [("wasi:config", "0.2.0-rc.1"), ("wasi:logging", "0.1.0-draft")];

@@ -93,19 +93,13 @@ impl WasiHttpHooks for Hooks {
             let body = outbound::bounded(body, most, FetchError::Limit(words));
             let request = http::Request::from_parts(parts, body);
 
-            let log = Arc::clone(&call);
-            let to_guest = move |error: FetchError| {
-                let (words, code) = match error {
-                    FetchError::Refused(words) => (words, Error::HttpRequestDenied),
-                    FetchError::Limit(words) => (words, Error::HttpResponseBodySize(Some(most))),
-                    FetchError::Timeout(words) => (words, Error::ConnectionReadTimeout),
-                    // The guest's code has no room for a reason but here.
-                    FetchError::Failed(words) => return Error::InternalError(Some(words)),
-                };
-                log.log.log(Level::Warn, "wasi:http", &words);
-                code
-            };
-            let response = head(fetch.send(request, grant), options, &origin).await.map_err(&to_guest)?;
+            let response = head(fetch.send(request, grant), options, &origin).await;
+            let response = response.map_err(|error| match error {
+                FetchError::Refused(words) => say(&call, &words, Error::HttpRequestDenied),
+                FetchError::Limit(words) => say(&call, &words, Error::HttpRequestBodySize(Some(most))),
+                FetchError::Timeout(words) => say(&call, &words, Error::ConnectionReadTimeout),
+                FetchError::Failed(words) => Error::InternalError(Some(words)),
+            })?;
             let response = response.map(|body| {
                 let limit = FetchError::Limit(too_large(&spec, &origin));
                 let body = outbound::bounded(body, most, limit);
@@ -114,7 +108,15 @@ impl WasiHttpHooks for Hooks {
                     Some(pause) => outbound::timed(body, pause, late(&origin, "more of the response", pause)),
                     None => body,
                 };
-                body.map_err(to_guest).boxed_unsync()
+                body.map_err(move |error| {
+                    // The runtime keeps no code of these (`http-error-code` is none), but the guest can show the words.
+                    let code = Error::InternalError(Some(error.to_string()));
+                    match error {
+                        FetchError::Failed(_) => code,
+                        error => say(&call, &error.to_string(), code),
+                    }
+                })
+                .boxed_unsync()
             });
             let nothing: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
             Ok((response, nothing))
@@ -125,23 +127,23 @@ impl WasiHttpHooks for Hooks {
 impl Hooks {
     /// The URL of a request and the grant that allows it.
     fn admit(&self, request: &http::Request<WasiBody>) -> Result<(Url, usize), Error> {
-        let say = |words: &str| self.call.log.log(Level::Warn, "wasi:http", words);
         if !usable(request.method()) {
-            say(&format!("plugins may not use {}", request.method()));
-            return Err(Error::HttpRequestMethodInvalid);
+            let words = format!("plugins may not use {}", request.method());
+            return Err(say(&self.call, &words, Error::HttpRequestMethodInvalid));
         }
-        let url = outbound::target(&request.uri().to_string()).map_err(|reason| {
-            say(&reason);
-            Error::HttpRequestUriInvalid
-        })?;
+        let url = outbound::target(&request.uri().to_string())
+            .map_err(|words| say(&self.call, &words, Error::HttpRequestUriInvalid))?;
         let granted = self.outbound.doors.find(&url);
         let grant = granted.and_then(|grant| self.call.take_request(&self.spec).map(|()| grant));
-        let grant = grant.map_err(|reason| {
-            say(&reason);
-            Error::HttpRequestDenied
-        })?;
+        let grant = grant.map_err(|words| say(&self.call, &words, Error::HttpRequestDenied))?;
         Ok((url, grant))
     }
+}
+
+/// Logs why, which most codes have no room for.
+fn say(call: &Call, words: &str, code: Error) -> Error {
+    call.log.log(Level::Warn, "wasi:http", words);
+    code
 }
 
 /// Waits for the head of a response as long as the guest wants to, or until the call ends.

@@ -368,7 +368,7 @@ mod tests {
             ("https://a.example:http", "no port"),
             ("https://a.example:70000", "no port"),
             ("https://2001:db8::1", "stands in brackets"),
-            ("https://[2001:db8::1", "no host name or address"),
+            ("https://[2001:db8::1", "stands in brackets"),
             ("https://me:hunter2@a.example", "no user or password"),
         ] {
             let error = HttpGrant::parse(text).unwrap_err();

@@ -12,6 +12,7 @@
 mod calls;
 mod components;
 mod limits;
+mod outbound;
 mod output;
 mod reload;
 mod sandbox;

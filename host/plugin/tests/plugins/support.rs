@@ -118,9 +118,14 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
+    /// All of it.
+    pub fn all(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
     /// The lines of plugins.
     pub fn lines(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let text = self.all();
         let lines = text.lines().map(|line| line.trim().to_owned());
         lines.filter(|line| line.contains(" plugin: ")).collect()
     }
