@@ -10,11 +10,10 @@ mod types;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use wit_component::WitPrinter;
 use wit_parser::CloneMaps;
 
 use crate::process;
-use crate::project::{Project, put};
+use crate::project::{Project, printed, put};
 use crate::template::{File, files};
 use crate::{BuildError, Built, OnProgress, Options, Progress};
 
@@ -151,13 +150,7 @@ fn extended_wit(project: &Project) -> Result<String, BuildError> {
         let extra = resolve.push_str("extra.wit", EXTRA_WIT)?;
         let extra = resolve.select_world(&[extra], None)?;
         resolve.merge_worlds(extra, project.world, &mut CloneMaps::default())?;
-        let package = resolve.worlds.get(project.world).and_then(|world| world.package);
-        let package = package.ok_or_else(|| anyhow::anyhow!("the world is in no package"))?;
-        let others: Vec<_> = resolve.packages.iter().map(|(id, _)| id).filter(|id| *id != package).collect();
-        let mut printer = WitPrinter::default();
-        printer.emit_docs(false);
-        printer.print(&resolve, package, &others)?;
-        Ok(printer.output.to_string())
+        printed(&resolve, project.world, false)
     };
     extend().map_err(|error| BuildError::Tool(format!("write the WIT for QuickJS: {error:#}")))
 }

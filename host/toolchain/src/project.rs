@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wit_component::WitPrinter;
 use wit_parser::{Resolve, WorldId};
 
 use crate::{BuildError, Built, Options, check_world};
@@ -80,4 +81,15 @@ pub(crate) fn read_world(wit: &Path) -> Result<(Resolve, WorldId), String> {
     let world =
         resolve.select_world(&[package], None).map_err(|error| format!("names no world: {error:#}"))?;
     Ok((resolve, world))
+}
+
+/// The package of a world and all it refers to, as one WIT file.
+pub(crate) fn printed(resolve: &Resolve, world: WorldId, docs: bool) -> anyhow::Result<String> {
+    let package = resolve.worlds.get(world).and_then(|world| world.package);
+    let package = package.ok_or_else(|| anyhow::anyhow!("the world is in no package"))?;
+    let others: Vec<_> = resolve.packages.iter().map(|(id, _)| id).filter(|id| *id != package).collect();
+    let mut printer = WitPrinter::default();
+    printer.emit_docs(docs);
+    printer.print(resolve, package, &others)?;
+    Ok(printer.output.to_string())
 }

@@ -2,10 +2,7 @@
 //!
 //! `cargo xtask test` installs the tools and names their folder in `BELFRY_GUEST_NODE_MODULES`; without it there is nothing to
 //! build with, and each test says so and passes, unless `BELFRY_REQUIRE_ALL=1`.
-#![expect(
-    clippy::unwrap_used,
-    reason = "this is a test, which clippy knows of functions marked as one only"
-)]
+#![expect(clippy::unwrap_used, reason = "this is a test, which clippy knows of functions marked as one only")]
 
 use std::path::{Path, PathBuf};
 
