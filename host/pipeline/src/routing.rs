@@ -80,10 +80,10 @@ pub fn asked_about<'a>(
 ) -> impl Iterator<Item = &'a Arc<Plugin>> {
     let command = command_of(&message.content);
     let takes_command = move |plugin: &&Arc<Plugin>| {
-        command.is_some_and(|word| plugin.spec().commands.iter().any(|c| c.eq_ignore_ascii_case(word)))
+        command.is_some_and(|word| plugin.commands().iter().any(|c| c.eq_ignore_ascii_case(word)))
     };
     let by_command = plugins.iter().filter(takes_command);
-    let everything = plugins.iter().filter(|plugin| plugin.spec().commands.is_empty());
+    let everything = plugins.iter().filter(|plugin| plugin.commands().is_empty());
     by_command.chain(everything).filter(|plugin| plugin.handles(Handler::Message))
 }
 

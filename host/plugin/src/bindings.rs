@@ -18,6 +18,7 @@ wasmtime::component::bindgen!({
     additional_derives: [Clone, PartialEq],
     with: {
         "wasi:keyvalue": key_value::wasi::keyvalue,
+        "belfry:bot/live-card.card": crate::imports::live_card::LiveHandle,
     },
 });
 
@@ -35,5 +36,19 @@ pub mod key_value {
         ",
         world: "belfry:host/key-value",
         imports: { default: async | trappable },
+        with: {
+            "wasi:keyvalue/store.bucket": crate::imports::key_value::Bucket,
+            "wasi:keyvalue/atomics.cas": crate::imports::key_value::Cas,
+        },
+    });
+}
+
+/// The draft of `wasi:keyvalue` before the one in `wit/deps`.
+pub mod key_value_draft {
+    wasmtime::component::bindgen!({
+        path: "wit-draft",
+        world: "wasi:keyvalue/imports",
+        imports: { default: async | trappable },
+        with: { "wasi:keyvalue/store.bucket": crate::imports::key_value::Bucket },
     });
 }

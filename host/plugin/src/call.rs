@@ -27,6 +27,8 @@ pub(crate) struct Call {
     limit: Duration,
     over_limit: AtomicBool,
     wants_offload: AtomicBool,
+    /// Whether it must leave the world as it is, and see nothing of it.
+    pure: bool,
     /// Downloads, uploads and HTTP requests so far.
     requests: AtomicU32,
 }
@@ -39,8 +41,9 @@ pub(crate) enum Tick {
 }
 
 impl Call {
-    pub(crate) fn new(log: GuestLog, cpu_limit: Duration) -> Self {
+    pub(crate) fn new(log: GuestLog, cpu_limit: Duration, pure: bool) -> Self {
         Call {
+            pure,
             log,
             start: Instant::now(),
             resumed: AtomicU64::new(0),
@@ -61,8 +64,13 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// There were as many as `limits.requests` allows.
+    /// There were as many as `limits.requests` allows, or this call may make none.
     pub(crate) fn take_request(&self, spec: &PluginSpec) -> Result<(), String> {
+        if self.pure {
+            return Err(
+                "`describe`, `transform` and the functions of `resident` may make no requests".to_owned()
+            );
+        }
         let most = spec.limits.requests;
         let more = |made: u32| (made < most).then_some(made + 1);
         match self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {

@@ -14,16 +14,105 @@ use crate::text;
 /// The version of `wit/` this host runs.
 const API: &str = "0.1.0";
 
-/// The interfaces of `belfry:bot` a guest may import, and their functions.
-const OWN: [(&str, &[&str]); 4] =
-    [("types", &[]), ("host", &["plugins"]), ("fetch", &["fetch"]), ("message-handler", &[])];
+/// The interfaces of `belfry:bot` a guest may import, and their functions. Those it exports are among them: tools import
+/// an interface whose types they need.
+const OWN: [(&str, &[&str]); 13] = [
+    ("types", &[]),
+    ("events", &[]),
+    ("host", &["plugins"]),
+    ("fetch", &["fetch"]),
+    ("chat", &["send", "recall", "download", "upload"]),
+    ("cards", &["send", "update"]),
+    (
+        "live-card",
+        &[
+            "[static]card.create",
+            "[method]card.append",
+            "[method]card.set",
+            "[method]card.finish",
+            "[method]card.fail",
+        ],
+    ),
+    ("message-handler", &[]),
+    ("event-handler", &[]),
+    ("action-handler", &[]),
+    ("transform", &[]),
+    ("describe", &[]),
+    ("resident", &[]),
+];
+
+/// An interface that a plugin may export.
+struct Export {
+    interface: &'static str,
+    /// What it is asked for, if it is a handler.
+    handler: Option<Handler>,
+    /// Its functions: the name, the type as `wit/` writes it, and that type down to the first level.
+    functions: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const EXPORTS: [Export; 6] = [
+    Export {
+        interface: "message-handler",
+        handler: Some(Handler::Message),
+        functions: &[(
+            "on-message",
+            "func(message: message) -> result<outcome, failure>",
+            "func(record) -> result<variant, variant>",
+        )],
+    },
+    Export {
+        interface: "event-handler",
+        handler: Some(Handler::Event),
+        functions: &[(
+            "on-event",
+            "func(event: event) -> result<list<effect>, failure>",
+            "func(record) -> result<list<variant>, variant>",
+        )],
+    },
+    Export {
+        interface: "action-handler",
+        handler: Some(Handler::Action),
+        functions: &[(
+            "on-action",
+            "func(request: request) -> result<response, failure>",
+            "func(record) -> result<variant, variant>",
+        )],
+    },
+    Export {
+        interface: "transform",
+        handler: Some(Handler::Transform),
+        functions: &[(
+            "transform",
+            "func(event: event) -> result<option<event>, failure>",
+            "func(record) -> result<option<record>, variant>",
+        )],
+    },
+    Export {
+        interface: "describe",
+        handler: None,
+        functions: &[("describe", "func() -> info", "func() -> record")],
+    },
+    Export {
+        interface: "resident",
+        handler: None,
+        functions: &[
+            ("init", "func() -> result<_, string>", "func() -> result<_, string>"),
+            ("snapshot", "func() -> result<list<u8>, string>", "func() -> result<list<u8>, string>"),
+            ("restore", "func(state: list<u8>) -> result<_, string>", "func(list<u8>) -> result<_, string>"),
+        ],
+    },
+];
 
 /// WASI 0.2 packages that are linked whole.
 const WASI: [&str; 7] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
 
-/// Packages offered at one exact version.
-const EXACT: [(&str, &str); 2] = [("wasi:config", "0.2.0-rc.1"), ("wasi:logging", "0.1.0-draft")];
+/// Packages offered at exact versions.
+const EXACT: [(&str, &[&str]); 3] = [
+    ("wasi:config", &["0.2.0-rc.1"]),
+    ("wasi:logging", &["0.1.0-draft"]),
+    ("wasi:keyvalue", &["0.2.0-draft2", "0.2.0-draft"]),
+];
 
 const REBUILD: &str = "rebuild it against the `wit` folder of this host's version";
 
@@ -32,6 +121,10 @@ pub(crate) struct Surface {
     pub(crate) handlers: Vec<Handler>,
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
+    /// Those of the exports that the host uses.
+    pub(crate) used: Vec<String>,
+    /// Their interfaces.
+    pub(crate) interfaces: Vec<&'static str>,
 }
 
 /// Looks at the bytes before the compiler does.
@@ -136,44 +229,59 @@ pub(crate) fn surface(engine: &Engine, component: &Component) -> Result<Surface,
         check_import(name, &functions).map_err(LoadError::Rejected)?;
         imports.push(text::line(name, 200));
     }
-    let mut exports = Vec::new();
-    let mut handlers = Vec::new();
+    let mut surface = Surface {
+        handlers: Vec::new(),
+        imports,
+        exports: Vec::new(),
+        used: Vec::new(),
+        interfaces: Vec::new(),
+    };
     for (name, export) in ty.exports(engine) {
-        exports.push(text::line(name, 200));
+        let shown = text::line(name, 200);
+        surface.exports.push(shown.clone());
         let id = Id::parse(name);
-        if id.package != "belfry:bot" || id.interface != "message-handler" {
-            continue;
-        }
+        let known =
+            EXPORTS.iter().find(|known| id.package == "belfry:bot" && id.interface == known.interface);
+        let Some(known) = known else { continue };
+        let interface = known.interface;
         if !id.is_compatible(API) {
             return Err(LoadError::Rejected(format!(
-                "it exports `message-handler` of belfry:bot@{}, this host runs belfry:bot@{API}; {REBUILD}",
+                "it exports `{interface}` of belfry:bot@{}, this host runs belfry:bot@{API}; {REBUILD}",
                 text::line(id.version, 40)
             )));
         }
         let ComponentItem::ComponentInstance(instance) = &export.ty else { continue };
-        let function = instance.get_export(engine, "on-message").map(|item| item.ty);
-        let Some(ComponentItem::ComponentFunc(function)) = function else {
-            return Err(LoadError::Rejected(format!("its `message-handler` lacks `on-message`; {REBUILD}")));
-        };
-        check_on_message(&function)?;
-        handlers.push(Handler::Message);
+        for (name, written, wanted) in known.functions {
+            let function = instance.get_export(engine, name).map(|item| item.ty);
+            let Some(ComponentItem::ComponentFunc(function)) = function else {
+                return Err(LoadError::Rejected(format!("its `{interface}` lacks `{name}`; {REBUILD}")));
+            };
+            check_signature(name, written, wanted, &function)?;
+        }
+        surface.used.push(shown);
+        surface.interfaces.push(interface);
+        surface.handlers.extend(known.handler);
     }
-    if handlers.is_empty() {
-        return Err(LoadError::Rejected(no_handler(&exports)));
+    if surface.handlers.is_empty() {
+        return Err(LoadError::Rejected(no_handler(&surface.exports)));
     }
-    Ok(Surface { handlers, imports, exports })
+    Ok(surface)
 }
 
-fn check_on_message(function: &ComponentFunc) -> Result<(), LoadError> {
-    const WANTED: &str = "func(record) -> result<variant, variant>";
+fn check_signature(
+    name: &str,
+    written: &str,
+    wanted: &str,
+    function: &ComponentFunc,
+) -> Result<(), LoadError> {
     let found = Signature(function).to_string();
-    if found == WANTED {
+    if found == wanted {
         // Whether the fields agree is found out by the trial: see `wrong_types`.
         return Ok(());
     }
+    let that_is = if written == wanted { String::new() } else { format!(", that is `{wanted}`") };
     Err(LoadError::Rejected(format!(
-        "its `on-message` has the wrong signature: `{}` instead of `func(message: message) -> result<outcome, failure>`, \
-         that is `{WANTED}`; {REBUILD}",
+        "its `{name}` has the wrong signature: `{}` instead of `{written}`{that_is}; {REBUILD}",
         text::line(&found, 300)
     )))
 }
@@ -191,13 +299,21 @@ fn no_handler(exports: &[String]) -> String {
         }
         exports => format!("it exports `{}`", exports.join("`, `")),
     };
-    let hint = match exports.iter().any(|name| name == "on-message") {
-        true => " (`on-message` belongs inside the interface `message-handler`, not at the root)",
-        false => "",
+    let strays =
+        EXPORTS.iter().flat_map(|export| export.functions.iter().map(move |f| (f.0, export.interface)));
+    let stray =
+        strays.filter(|(name, _)| exports.iter().any(|export| export == name)).find(|(_, interface)| {
+            // `transform` is the name of both.
+            EXPORTS.iter().any(|export| export.interface == *interface && export.handler.is_some())
+        });
+    let hint = match stray {
+        Some((name, interface)) => {
+            format!(" (`{name}` belongs inside the interface `{interface}`, not at the root)")
+        }
+        None => String::new(),
     };
-    format!(
-        "it has no handler this host knows: {has}{hint}; export `belfry:bot/message-handler@{API}` in its world"
-    )
+    let wanted = stray.map_or("message-handler", |(_, interface)| interface);
+    format!("it has no handler this host knows: {has}{hint}; export `belfry:bot/{wanted}@{API}` in its world")
 }
 
 fn check_import(name: &str, functions: &[String]) -> Result<(), String> {
@@ -232,14 +348,15 @@ fn check_import(name: &str, functions: &[String]) -> Result<(), String> {
         };
     }
     if let Some((package, offered)) = EXACT.iter().find(|(package, _)| *package == id.package) {
-        return match id.version == *offered {
+        return match offered.contains(&id.version) {
             true => Ok(()),
-            false => Err(format!("it needs `{shown}`, this host has {package}@{offered}")),
+            false => Err(format!("it needs `{shown}`, this host has {package}@{}", offered.join(" and "))),
         };
     }
     Err(format!(
         "it imports `{shown}`, which this host does not offer; it offers belfry:bot@{API}, wasi:cli@0.2 and all that \
-         belongs to it, wasi:config@0.2.0-rc.1 and wasi:logging@0.1.0-draft"
+         belongs to it, wasi:http@0.2, wasi:keyvalue@0.2.0-draft2, wasi:config@0.2.0-rc.1 and \
+         wasi:logging@0.1.0-draft"
     ))
 }
 

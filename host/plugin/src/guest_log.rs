@@ -169,7 +169,8 @@ impl State {
 /// One standard output of one call, as WASI wants to see it. Never blocks, never fails.
 #[derive(Clone)]
 pub(crate) struct GuestStream {
-    pub(crate) call: Arc<crate::call::Call>,
+    /// The call under way: an instance may live over several.
+    pub(crate) call: Arc<arc_swap::ArcSwap<crate::call::Call>>,
     pub(crate) stream: Stream,
 }
 
@@ -198,7 +199,7 @@ impl Pollable for GuestStream {
 #[async_trait]
 impl OutputStream for GuestStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.call.log.write(self.stream, &bytes);
+        self.call.load().log.write(self.stream, &bytes);
         Ok(())
     }
 

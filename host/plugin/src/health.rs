@@ -11,12 +11,24 @@ const STRIKES: u32 = 3;
 
 /// What guests print when the function they promised is not there, which their tools do not check: the two mistakes
 /// of jco's QuickJS (seen with 1.35.0), StarlingMonkey's, and the two of CPython.
-const MISSING: [&str; 5] = [
+const MISSING: [&str; 17] = [
     "function 'onMessage' not found",
+    "function 'onEvent' not found",
+    "function 'onAction' not found",
+    "function 'transform' not found",
     "/message-handler@0.1.0' not found",
+    "/event-handler@0.1.0' not found",
+    "/action-handler@0.1.0' not found",
+    "/transform@0.1.0' not found",
     "onMessage is not a function",
+    "onEvent is not a function",
+    "onAction is not a function",
     "has no attribute 'MessageHandler'",
+    "has no attribute 'EventHandler'",
+    "has no attribute 'ActionHandler'",
     "has no attribute 'on_message'",
+    "has no attribute 'on_event'",
+    "has no attribute 'on_action'",
 ];
 
 /// What is decided about a new build, once.

@@ -75,6 +75,8 @@ pub struct Host {
     pub(crate) slots: Arc<Semaphore>,
     /// How many of them one plugin may hold.
     pub(crate) share: usize,
+    /// One permit for each resident instance: it keeps its slot between calls.
+    pub(crate) residents: Arc<Semaphore>,
     pub(crate) compilers: Semaphore,
     pub(crate) max_component: u64,
     pub(crate) offload: Option<tokio::runtime::Handle>,
@@ -113,6 +115,7 @@ impl Host {
             ticker: Arc::new(ticker),
             slots: Arc::new(Semaphore::new(slots as usize)),
             share: (slots - slots / 4) as usize,
+            residents: Arc::new(Semaphore::new(residents(slots) as usize)),
             compilers: Semaphore::new(COMPILERS),
             max_component: config.max_component,
             offload: config.offload,
@@ -150,6 +153,11 @@ impl Host {
     }
 }
 
+/// How many resident instances there may be beside `slots` calls.
+fn residents(slots: u32) -> u32 {
+    (slots / 2).max(4)
+}
+
 fn open_cache(dir: &Path) -> Result<Cache, HostError> {
     let refuse = |reason: String| HostError::Cache { path: dir.to_owned(), reason };
     std::fs::create_dir_all(dir).map_err(|error| refuse(error.to_string()))?;
@@ -170,12 +178,13 @@ fn engine(cache: Option<Cache>, slots: Option<u32>) -> Result<Engine, HostError>
     Engine::new(&config).map_err(HostError::Runtime)
 }
 
-/// Slots for `slots` calls at a time.
+/// Slots for `slots` calls at a time, and for the resident instances.
 ///
 /// With them a fresh instance of echo, its call and its end take 7 µs, with memory mapped on demand 41 µs
 /// (`benches/instance.rs`; two cores of a cloud machine, Linux 6.18). All of it is address space; what is resident
 /// depends on how many calls really run at the same time.
 fn pool(slots: u32) -> PoolingAllocationConfig {
+    let slots = slots.saturating_add(residents(slots));
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_core_instances(slots.saturating_mul(64))

@@ -6,8 +6,10 @@
 //!
 //! - `host`, `ticker`: the engine, its allocator, its cache of compiled code, and the clock that interrupts guests
 //! - `load`, `diagnose`: from bytes to a proven plugin, or to a sentence that says what is wrong with them
-//! - `plugin`, `call`: one call, on which thread it runs and what it has used
+//! - `plugin`, `run`, `exports`, `call`: one call, on which thread it runs and what it has used
+//! - `residence`: instances that live over many calls
 //! - `state`, `memory`, `imports`: the data of one call, and the host functions
+//! - `overlay`: the key-values of one call
 //! - `guest_log`: where a guest's output goes
 //! - `reason`, `health`: why a call failed, in words, and whether a new build fails too often
 //! - `services`, `grants`, `spec`: what a call needs from outside, and what the config says
@@ -16,8 +18,11 @@
 
 mod bindings;
 mod call;
+mod describe;
 mod diagnose;
 mod error;
+mod exports;
+mod fixed;
 mod grants;
 mod guest_log;
 mod health;
@@ -28,8 +33,11 @@ mod live;
 mod load;
 mod memory;
 mod outbound;
+mod overlay;
 mod plugin;
 mod reason;
+mod residence;
+mod run;
 mod services;
 mod signature;
 mod spec;
@@ -45,6 +53,7 @@ pub use host::{Allocator, Host, HostConfig};
 pub use limits::Limits;
 pub use live::{Generation, PluginEvent, Plugins, PluginsConfig, Problem};
 pub use outbound::{LookUp, OutboundConfig, Proxy, ProxyRule};
+pub use overlay::{KeyValueError, Overlay};
 pub use plugin::{About, Done, Handler, Phases, Plugin};
 pub use services::{
     Body, CallContext, Change, Chat, Fetch, FetchError, Fixed, KeyValue, LiveCard, LiveSettings, Seen,

@@ -9,12 +9,16 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
 
-use crate::bindings::exports::belfry::bot::message_handler;
+use crate::exports::Exports;
 use crate::health::Health;
 use crate::outbound::Outbound;
-use crate::plugin::{About, Build, Exports, Handler};
+use crate::plugin::{About, Build, Stop};
+use crate::residence::Residence;
+use crate::run::Terms;
 use crate::state::State;
-use crate::{Host, LoadError, Plugin, PluginSpec, diagnose, text};
+use crate::{
+    CallContext, Description, Host, LoadError, Plugin, PluginSpec, describe, diagnose, reason, text,
+};
 
 /// Reads a component file on a blocking thread.
 pub(crate) async fn read(path: PathBuf, max: u64) -> Result<Vec<u8>, LoadError> {
@@ -55,8 +59,11 @@ pub(crate) async fn prove(
         return Err(LoadError::Rejected("the host is stopping".into()));
     };
     let compile = tokio::task::spawn_blocking({
-        let host = Arc::clone(host);
-        move || Compiled::new(&host, &bytes)
+        let (host, name, pin) = (Arc::clone(host), spec.name.clone(), spec.sha256.clone());
+        move || {
+            check_pin(&name, pin.as_deref(), &bytes)?;
+            Compiled::new(&host, &bytes)
+        }
     });
     let compiled = match compile.await {
         Ok(compiled) => compiled?,
@@ -71,13 +78,64 @@ pub(crate) async fn prove(
         spec,
         component,
         exports,
+        handlers: about.handlers.clone(),
         health: Health::default(),
         share: Arc::new(Semaphore::new(host.share)),
+        residence: Residence::default(),
     });
     let started = Instant::now();
-    build.try_out().await?;
+    let description = try_out(&build).await?.map(describe::check).transpose().map_err(LoadError::Rejected)?;
     about.instantiate = started.elapsed();
-    Ok(Arc::new(Plugin { build, about }))
+    if build.is_resident() {
+        let first = build.settle(&CallContext::default()).await;
+        let first = first.map_err(|stop| not_starting("the resident instance", &stop))?;
+        *build.residence.seat.lock().await = Some(first);
+    }
+    let described = description.iter().flat_map(|said| &said.commands).map(|command| command.name.clone());
+    Ok(Arc::new(Plugin { described: described.collect(), build, about, description }))
+}
+
+/// Refuses bytes that are not those the config wants.
+fn check_pin(name: &str, pin: Option<&str>, bytes: &[u8]) -> Result<(), LoadError> {
+    let Some(expected) = pin else { return Ok(()) };
+    let found = digest(bytes);
+    if expected.eq_ignore_ascii_case(&found) {
+        return Ok(());
+    }
+    let expected = text::line(expected, 100);
+    Err(LoadError::Rejected(format!(
+        "its SHA-256 is {found}, [plugins.{name}] expects {expected}; put the expected file back, or this digest into \
+         `sha256` if you trust it"
+    )))
+}
+
+/// Starts an instance and throws it away: what is wrong with it shows now, not with the first message. Returns what it says
+/// about itself.
+async fn try_out(build: &Arc<Build>) -> Result<Option<Description>, LoadError> {
+    let nothing = CallContext::default();
+    let trial = build.call(&nothing, Terms::pure(), |build, call, context| async move {
+        let mut live = build.start(call, context).await?;
+        if let Err((function, error)) = build.exports.check(&mut live.store, &live.instance) {
+            return Ok(Err(diagnose::wrong_types(function, &error)));
+        }
+        let Some(export) = &build.exports.describe else { return Ok(Ok(None)) };
+        let said = match export.load(&mut live.store, &live.instance) {
+            Ok(guest) => guest.call_describe(&mut live.store).await,
+            Err(error) => Err(error),
+        };
+        Ok(said.map(Some).map_err(|error| {
+            let stop = reason::stopped(&build, &live.store, &error);
+            LoadError::Rejected(format!("its `describe` fails: {}", stop.error.reason()))
+        }))
+    });
+    match trial.await {
+        Ok(said) => said,
+        Err(stop) => Err(not_starting("a trial instance", &stop)),
+    }
+}
+
+fn not_starting(what: &str, stop: &Stop) -> LoadError {
+    LoadError::Rejected(format!("{what} does not start: {}", stop.error.reason()))
 }
 
 /// A component that has everything but a trial behind it.
@@ -101,21 +159,18 @@ impl Compiled {
         })?;
         let compile = started.elapsed();
         let surface = diagnose::surface(&host.engine, &component)?;
+        let initial_memory = component
+            .resources_required()
+            .and_then(|needs| needs.max_initial_memory_size)
+            .map(|pages| pages.saturating_mul(64 << 10));
         let component = host.linker.instantiate_pre(&component).map_err(|error| {
             LoadError::Rejected(format!(
                 "its imports are not what this host offers: {}",
                 diagnose::chain(&error)
             ))
         })?;
-        let message = match surface.handlers.contains(&Handler::Message) {
-            true => Some(message_handler::GuestIndices::new(&component).map_err(|error| {
-                LoadError::Rejected(format!(
-                    "its `message-handler` cannot be used: {}",
-                    diagnose::chain(&error)
-                ))
-            })?),
-            false => None,
-        };
+        let exports = Exports::find(&component, |interface| surface.interfaces.contains(&interface));
+        let exports = exports.map_err(LoadError::Rejected)?;
         let about = About {
             sha256: digest(bytes),
             bytes: bytes.len() as u64,
@@ -124,7 +179,9 @@ impl Compiled {
             handlers: surface.handlers,
             imports: surface.imports,
             exports: surface.exports,
+            used_exports: surface.used,
+            initial_memory,
         };
-        Ok(Compiled { component, exports: Exports { message }, about })
+        Ok(Compiled { component, exports, about })
     }
 }

@@ -1,30 +1,24 @@
 //! One loaded plugin and its calls.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
 use wasmtime::component::InstancePre;
-use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
-use crate::bindings::exports::belfry::bot::message_handler;
-use crate::call::{Call, Metered, Tick};
-use crate::guest_log::GuestLog;
+use crate::call::{Call, Metered};
+use crate::exports::{Exports, OnAction, OnEvent, OnMessage, Transform};
 use crate::health::Health;
 use crate::outbound::Outbound;
 use crate::reason;
+use crate::residence::Residence;
+use crate::run::Terms;
 use crate::state::State;
-use crate::types::{Effect, Event, Failure, Message, Outcome, Request, Response};
-use crate::{
-    CallContext, CallError, Description, Host, Limits, LoadError, PluginInfo, PluginSpec, Writes, diagnose,
-};
+use crate::types::{Effect, Event, Message, Outcome, Request, Response};
+use crate::{CallContext, CallError, Description, Host, PluginInfo, PluginSpec, Writes};
 
-/// A guest that computes longer than this on average is sent to the offload runtime without being tried inline.
-const HEAVY: Duration = Duration::from_micros(500);
+/// How long DingTalk waits for the answer to an action (its page on card callbacks says 2 s).
+const ACTION: Duration = Duration::from_secs(2);
 
 /// An interface of `wit/` that a plugin may export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +32,18 @@ pub enum Handler {
     Action,
     /// `transform`: changes events on their way through a connection.
     Transform,
+}
+
+impl Handler {
+    /// The interface's name.
+    pub fn interface(self) -> &'static str {
+        match self {
+            Handler::Message => "message-handler",
+            Handler::Event => "event-handler",
+            Handler::Action => "action-handler",
+            Handler::Transform => "transform",
+        }
+    }
 }
 
 /// Facts about a loaded component, for `belfry plugin check` and the log.
@@ -57,6 +63,27 @@ pub struct About {
     pub imports: Vec<String>,
     /// Names of all its exports.
     pub exports: Vec<String>,
+    /// Those of its exports that this host uses; it ignores the others.
+    pub used_exports: Vec<String>,
+    /// The size its largest memory starts with, in bytes; none if it has no memory or does not tell.
+    pub initial_memory: Option<u64>,
+}
+
+impl About {
+    /// The exports this host ignores.
+    pub fn ignored_exports(&self) -> impl Iterator<Item = &str> {
+        self.exports.iter().filter(|export| !self.used_exports.contains(export)).map(String::as_str)
+    }
+
+    /// Its imports of Belfry's own package.
+    pub fn own_imports(&self) -> impl Iterator<Item = &str> {
+        self.imports.iter().map(String::as_str).filter(|import| import.starts_with("belfry:"))
+    }
+
+    /// Its other imports, which are WASI's. Toolchains import what they never call.
+    pub fn wasi_imports(&self) -> impl Iterator<Item = &str> {
+        self.imports.iter().map(String::as_str).filter(|import| !import.starts_with("belfry:"))
+    }
 }
 
 /// Where the time of one call went.
@@ -85,6 +112,9 @@ pub struct Done<T> {
 pub struct Plugin {
     pub(crate) build: Arc<Build>,
     pub(crate) about: About,
+    pub(crate) description: Option<Description>,
+    /// The names of the commands in `description`.
+    pub(crate) described: Vec<String>,
 }
 
 /// The part of a plugin that calls hold on to.
@@ -96,15 +126,12 @@ pub(crate) struct Build {
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) component: InstancePre<State>,
     pub(crate) exports: Exports,
+    pub(crate) handlers: Vec<Handler>,
     pub(crate) health: Health,
     /// The slots this build may hold at one time: not all, so that a plugin that only waits leaves some to others.
     pub(crate) share: Arc<Semaphore>,
-}
-
-/// Where the handlers are among a component's exports.
-#[derive(Default)]
-pub(crate) struct Exports {
-    pub(crate) message: Option<message_handler::GuestIndices>,
+    /// The instance that lives on, of a resident plugin.
+    pub(crate) residence: Residence,
 }
 
 impl Plugin {
@@ -120,8 +147,12 @@ impl Plugin {
 
     /// What other plugins are told about it.
     pub fn info(&self) -> PluginInfo {
-        let PluginSpec { name, description, commands, .. } = self.spec();
-        PluginInfo { name: name.clone(), description: description.clone(), commands: commands.clone() }
+        let PluginSpec { name, description, .. } = self.spec();
+        let description = match (&self.description, description.is_empty()) {
+            (Some(described), true) => described.description.clone(),
+            _ => description.clone(),
+        };
+        PluginInfo { name: name.clone(), description, commands: self.commands().to_vec() }
     }
 
     /// Facts about the component.
@@ -141,8 +172,7 @@ impl Plugin {
     /// As [`on_message`](Plugin::on_message).
     pub async fn time_call(&self, message: &Message, context: &CallContext) -> Result<Phases, CallError> {
         let build = &self.build;
-        let limits = build.limits();
-        let call = Arc::new(Call::new(GuestLog::new(Arc::clone(&build.name), limits.log_bytes), limits.cpu));
+        let call = build.new_call(false);
         let timed = Metered {
             call: Arc::clone(&call),
             ticker: Arc::clone(&build.host.ticker),
@@ -151,43 +181,22 @@ impl Plugin {
         timed.await.map_err(|stop| stop.error)
     }
 
-    /// Calls `message-handler.on-message` in a fresh instance.
+    /// Calls `message-handler.on-message`, in a fresh instance or, where the spec says so, in the resident one.
     ///
     /// The first milliseconds run on the calling thread, the rest of a long computation on the host's `offload`
-    /// runtime. Waits first if as many calls are under way as the host has slots, or of this plugin as three quarters of them. Dropping the future stops the guest.
+    /// runtime. Waits first if as many calls are under way as the host has slots, or of this plugin as three quarters of
+    /// them; a resident plugin's calls wait for each other. Dropping the future stops the guest, and ends a resident
+    /// instance.
     ///
     /// # Errors
     ///
-    /// The guest's own `failure`, a trap, or a limit. See [`CallError`].
+    /// The guest's own `failure`, a trap, or a limit. See [`CallError`]. Nothing of it is to be stored.
     pub async fn on_message(
         &self,
         message: Arc<Message>,
         context: &CallContext,
     ) -> Result<Done<Outcome>, CallError> {
-        let result = self.build.call(context, move |build, call, context| async move {
-            build.on_message(call, context, &message).await
-        });
-        match result.await {
-            Ok(Ok(outcome)) => {
-                self.build.health.worked();
-                Ok(Done { value: outcome, writes: Writes::default() })
-            }
-            Ok(Err(failure)) => {
-                self.build.health.worked();
-                Err(reason::returned(&self.build.name, failure))
-            }
-            Err(stop) => {
-                self.build.health.trapped(&stop);
-                Err(stop.error)
-            }
-        }
-    }
-}
-
-impl Plugin {
-    /// What it says about itself, if it exports `describe`.
-    pub fn description(&self) -> Option<&Description> {
-        None
+        self.build.run::<OnMessage>(message, context, Terms::usual()).await
     }
 
     /// Calls `event-handler.on-event` as [`on_message`](Plugin::on_message) calls its function.
@@ -197,40 +206,61 @@ impl Plugin {
     /// As [`on_message`](Plugin::on_message).
     pub async fn on_event(
         &self,
-        _event: Arc<Event>,
-        _context: &CallContext,
+        event: Arc<Event>,
+        context: &CallContext,
     ) -> Result<Done<Vec<Effect>>, CallError> {
-        Err(reason::no_handler(&self.build.name).error)
+        self.build.run::<OnEvent>(event, context, Terms::usual()).await
     }
 
-    /// Calls `action-handler.on-action` as [`on_message`](Plugin::on_message) calls its function.
+    /// Calls `action-handler.on-action` as [`on_message`](Plugin::on_message) calls its function, but for at most 2 s, the
+    /// wait for a turn included: DingTalk takes no later answer.
     ///
     /// # Errors
     ///
     /// As [`on_message`](Plugin::on_message).
     pub async fn on_action(
         &self,
-        _request: Arc<Request>,
-        _context: &CallContext,
+        request: Arc<Request>,
+        context: &CallContext,
     ) -> Result<Done<Response>, CallError> {
-        Err(reason::no_handler(&self.build.name).error)
+        let patience = self.build.spec.limits.deadline.min(ACTION);
+        let terms = Terms { until: Some(tokio::time::Instant::now() + patience), ..Terms::usual() };
+        self.build.run::<OnAction>(request, context, terms).await
     }
 
-    /// Calls `transform.transform` as [`on_message`](Plugin::on_message) calls its function.
+    /// Calls `transform.transform` as [`on_message`](Plugin::on_message) calls its function, without key-values, chat and
+    /// HTTP, whatever the context has.
     ///
     /// # Errors
     ///
     /// As [`on_message`](Plugin::on_message).
     pub async fn transform(
         &self,
-        _event: Arc<Event>,
-        _context: &CallContext,
+        event: Arc<Event>,
+        context: &CallContext,
     ) -> Result<Option<Event>, CallError> {
-        Err(reason::no_handler(&self.build.name).error)
+        let CallContext { plugins, fixed, .. } = context.clone();
+        let context = CallContext { plugins, fixed, ..CallContext::default() };
+        Ok(self.build.run::<Transform>(event, &context, Terms::pure()).await?.value)
+    }
+
+    /// What it says about itself, if it exports `describe`: each line cut to 1000 bytes, the help to 16 KiB, made safe to
+    /// print.
+    pub fn description(&self) -> Option<&Description> {
+        self.description.as_ref()
+    }
+
+    /// The commands routed to it: those of the config, or where it has none, those that `describe` named.
+    pub fn commands(&self) -> &[String] {
+        match self.spec().commands.as_slice() {
+            [] => &self.described,
+            commands => commands,
+        }
     }
 }
 
 /// Why a call ended without a result from the guest.
+#[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) error: CallError,
     /// Whether the guest is to blame.
@@ -238,58 +268,14 @@ pub(crate) struct Stop {
 }
 
 impl Build {
-    fn limits(&self) -> &Limits {
-        &self.spec.limits
-    }
-
-    /// Starts an instance and throws it away: what is wrong with it shows now, not with the first message.
-    pub(crate) async fn try_out(self: &Arc<Self>) -> Result<(), LoadError> {
-        let nothing = CallContext::default();
-        let trial = self.call(&nothing, |build, call, context| async move {
-            let mut store = build.store(call, context);
-            let instance = match build.component.instantiate_async(&mut store).await {
-                Ok(instance) => instance,
-                Err(error) => return Err(reason::stopped(&build, &store, &error)),
-            };
-            let message = build.exports.message.as_ref().map(|message| message.load(&mut store, &instance));
-            Ok(message.transpose().map_err(|error| diagnose::wrong_types("on-message", &error)))
-        });
-        match trial.await {
-            Ok(loaded) => loaded.map(drop),
-            Err(stop) => {
-                let reason = stop.error.reason();
-                Err(LoadError::Rejected(format!("a trial instance does not start: {reason}")))
-            }
-        }
-    }
-
-    async fn on_message(
-        &self,
-        call: Arc<Call>,
-        context: CallContext,
-        message: &Message,
-    ) -> Result<Result<Outcome, Failure>, Stop> {
-        let Some(export) = &self.exports.message else {
-            return Err(reason::no_handler(&self.name));
-        };
-        let mut store = self.store(call, context);
-        let result = async {
-            let instance = self.component.instantiate_async(&mut store).await?;
-            export.load(&mut store, &instance)?.call_on_message(&mut store, message).await
-        };
-        match result.await {
-            Ok(Ok(outcome)) => match reason::too_large(self, &outcome) {
-                None => Ok(Ok(outcome)),
-                Some(stop) => Err(stop),
-            },
-            Ok(Err(failure)) => Ok(Err(failure)),
-            Err(error) => Err(reason::stopped(self, &store, &error)),
-        }
+    /// Whether it exports `handler`.
+    pub(crate) fn handles(&self, handler: Handler) -> bool {
+        self.handlers.contains(&handler)
     }
 
     async fn timed(&self, call: Arc<Call>, context: CallContext, message: &Message) -> Result<Phases, Stop> {
         let Some(export) = &self.exports.message else {
-            return Err(reason::no_handler(&self.name));
+            return Err(reason::no_handler(&self.name, Handler::Message));
         };
         let start = Instant::now();
         let mut store = self.store(call, context);
@@ -311,109 +297,4 @@ impl Build {
             drop: called.elapsed(),
         })
     }
-
-    fn store(&self, call: Arc<Call>, context: CallContext) -> Store<State> {
-        let limits = self.limits();
-        let state = State::new(call, Arc::clone(&self.spec), Arc::clone(&self.outbound), context);
-        let mut store = Store::new(&self.host.engine, state);
-        store.limiter(|state| &mut state.memory);
-        // One figure bounds what crosses over in both directions of a call; what is returned is weighed again, exactly.
-        let fuel = limits.host_bytes.max(limits.output.saturating_add(64 << 10));
-        store.set_hostcall_fuel(usize::try_from(fuel).unwrap_or(usize::MAX));
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(on_epoch);
-        store
-    }
-
-    /// Runs one call under the deadline, in a slot, on the right thread.
-    async fn call<T, F>(
-        self: &Arc<Self>,
-        context: &CallContext,
-        work: impl FnOnce(Arc<Build>, Arc<Call>, CallContext) -> F,
-    ) -> Result<T, Stop>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, Stop>> + Send + 'static,
-    {
-        let (Ok(share), Ok(slot)) = (
-            Arc::clone(&self.share).acquire_owned().await,
-            Arc::clone(&self.host.slots).acquire_owned().await,
-        ) else {
-            return Err(reason::stopping(&self.name));
-        };
-        let limits = self.limits();
-        let call = Arc::new(Call::new(GuestLog::new(Arc::clone(&self.name), limits.log_bytes), limits.cpu));
-        let inner = work(Arc::clone(self), Arc::clone(&call), context.clone());
-        let job = Metered {
-            call: Arc::clone(&call),
-            ticker: Arc::clone(&self.host.ticker),
-            inner: Box::pin(in_slot([share, slot], inner)),
-        };
-        let heavy = self.health.average() > HEAVY;
-        let run = drive(job, &call, self.host.offload.as_ref(), heavy);
-        let result = match tokio::time::timeout(limits.deadline, run).await {
-            Ok(Some(result)) => result,
-            Ok(None) => Err(reason::stopping(&self.name)),
-            Err(_) => Err(reason::too_late(self, &call)),
-        };
-        self.health.ran(call.spent());
-        call.log.finish();
-        result
-    }
-}
-
-async fn in_slot<F: Future>(_slot: [OwnedSemaphorePermit; 2], inner: F) -> F::Output {
-    inner.await
-}
-
-/// Polls `job` here until it has used up a slice, then on the offload runtime. None if that runtime is gone.
-async fn drive<T, F>(
-    job: Metered<F>,
-    call: &Call,
-    offload: Option<&tokio::runtime::Handle>,
-    heavy: bool,
-) -> Option<T>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let Some(offload) = offload else {
-        return Some(job.await);
-    };
-    let mut job = job;
-    if !heavy {
-        let inline = poll_fn(|cx| match Pin::new(&mut job).poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending if call.take_wants_offload() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        });
-        if let Some(result) = inline.await {
-            return Some(result);
-        }
-    }
-    Aborting(offload.spawn(job)).join().await
-}
-
-/// A task that ends when nobody waits for it any more.
-struct Aborting<T>(JoinHandle<T>);
-
-impl<T> Aborting<T> {
-    async fn join(mut self) -> Option<T> {
-        (&mut self.0).await.ok()
-    }
-}
-
-impl<T> Drop for Aborting<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "wasmtime's signature")]
-fn on_epoch(context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    Ok(match context.data().call.tick() {
-        Tick::GoOn => UpdateDeadline::Continue(1),
-        Tick::Yield => UpdateDeadline::Yield(1),
-        Tick::Stop => UpdateDeadline::Interrupt,
-    })
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::call::Call;
-use crate::plugin::{Build, Stop};
+use crate::plugin::{Build, Handler, Stop};
 use crate::state::State;
-use crate::types::{Failure, Outcome, Reply};
+use crate::types::{Effect, Event, Failure, Reply};
 use crate::{CallError, text};
 
 /// The longest reason taken from a guest's `failure`.
@@ -55,6 +56,8 @@ pub(crate) fn stopped(build: &Build, store: &Store<State>, error: &wasmtime::Err
         format!("called exit({}) instead of returning", exit.0)
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         format!("{}{}", trap_words(*trap), frames(error))
+    } else if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
+        format!("held {}", crate::state::too_many_handles())
     } else if is_fuel(error) {
         format!(
             "handed over too much at once; raise `limits.output` in [plugins.{name}] (now {}) for what it returns, \
@@ -68,23 +71,29 @@ pub(crate) fn stopped(build: &Build, store: &Store<State>, error: &wasmtime::Err
     permanent(format!("plugin `{name}` {what}{}", last_words(&state.call)))
 }
 
-/// The wall-clock deadline passed.
-pub(crate) fn too_late(build: &Build, call: &Call) -> Stop {
+/// The wall-clock deadline passed. `hurried`: it may have been the patience of whoever waits for the answer.
+pub(crate) fn too_late(build: &Build, call: &Call, hurried: bool) -> Stop {
     let name = &build.name;
     let deadline = build.spec.limits.deadline;
     let computed = Duration::from_millis(u64::try_from(call.spent().as_millis()).unwrap_or(u64::MAX));
-    permanent(format!(
-        "plugin `{name}` was not done after {deadline:?}, of which it computed {computed:?} and waited the rest; \
-         raise `limits.deadline` in [plugins.{name}]{}",
-        last_words(call)
-    ))
+    let words = last_words(call);
+    permanent(match hurried {
+        true => format!(
+            "plugin `{name}` did not answer within the 2 s that DingTalk waits (or a smaller `limits.deadline`), of which \
+             it computed {computed:?}; let it answer at once and do the rest with `chat.send`{words}"
+        ),
+        false => format!(
+            "plugin `{name}` was not done after {deadline:?}, of which it computed {computed:?} and waited the rest; \
+             raise `limits.deadline` in [plugins.{name}]{words}"
+        ),
+    })
 }
 
 /// The answer is larger than allowed.
-pub(crate) fn too_large(build: &Build, outcome: &Outcome) -> Option<Stop> {
+pub(crate) fn too_large(build: &Build, bytes: usize) -> Option<Stop> {
     let name = &build.name;
     let limit = build.spec.limits.output;
-    let bytes = weigh(outcome) as u64;
+    let bytes = bytes as u64;
     (bytes > limit).then(|| {
         permanent(format!(
             "plugin `{name}` returned {}, it may return {}; raise `limits.output` in [plugins.{name}]",
@@ -95,9 +104,34 @@ pub(crate) fn too_large(build: &Build, outcome: &Outcome) -> Option<Stop> {
 }
 
 /// The plugin was asked for something it does not export.
-pub(crate) fn no_handler(name: &str) -> Stop {
-    let reason = format!("plugin `{name}` does not export `message-handler`");
+pub(crate) fn no_handler(name: &str, handler: Handler) -> Stop {
+    let reason = format!("plugin `{name}` does not export `{}`", handler.interface());
     Stop { error: CallError::Permanent(reason), guest: false }
+}
+
+/// Nobody waits any longer, and its turn has not come.
+pub(crate) fn no_turn(name: &str) -> Stop {
+    let reason = format!(
+        "plugin `{name}` had no turn in time: too many calls were under way, or its resident instance was busy"
+    );
+    Stop { error: CallError::Temporary(reason), guest: false }
+}
+
+/// There are too many resident instances.
+pub(crate) fn no_place(name: &str) -> Stop {
+    let reason = format!(
+        "plugin `{name}` found no place for its resident instance: too many plugins have `per = \"resident\"`; take it \
+         from [plugins.{name}] or from others"
+    );
+    Stop { error: CallError::Temporary(reason), guest: false }
+}
+
+/// A resident instance did not want to begin.
+pub(crate) fn init_refused(name: &str, said: &str) -> Stop {
+    permanent(format!(
+        "plugin `{name}` could not begin: its `init` said: {}",
+        text::block(said.trim(), 1_000)
+    ))
 }
 
 /// The host is going down.
@@ -154,14 +188,32 @@ fn last_words(call: &Call) -> String {
     if tail.is_empty() { String::new() } else { format!("\nit last wrote to stderr:\n{tail}") }
 }
 
-fn weigh(outcome: &Outcome) -> usize {
-    match outcome {
-        Outcome::Pass => 0,
-        Outcome::Reply(replies) => replies.iter().map(weigh_reply).sum(),
+/// The weight of an effect, in bytes.
+pub(crate) fn weigh_effect(effect: &Effect) -> usize {
+    match effect {
+        Effect::Send(send) => weigh_reply(&send.message) + REPLY_WEIGHT,
+        Effect::Emit(event) => {
+            REPLY_WEIGHT
+                + event.type_.len()
+                + event.subject.as_ref().map_or(0, String::len)
+                + event.data.len()
+        }
     }
 }
 
-fn weigh_reply(reply: &Reply) -> usize {
+/// The weight of an event, in bytes.
+pub(crate) fn weigh_event(event: &Event) -> usize {
+    let extensions = event.extensions.iter().map(|(name, value)| name.len() + value.len() + REPLY_WEIGHT);
+    let optional = [&event.subject, &event.data_content_type, &event.data];
+    event.id.len()
+        + event.source.len()
+        + event.type_.len()
+        + optional.into_iter().flatten().map(String::len).sum::<usize>()
+        + extensions.sum::<usize>()
+}
+
+/// The weight of a reply, in bytes.
+pub(crate) fn weigh_reply(reply: &Reply) -> usize {
     let mentions = |list: &Option<crate::types::MentionList>| {
         let ids = list.iter().flat_map(|list| list.user_ids.iter().chain(&list.mobiles));
         ids.map(|id| id.len() + REPLY_WEIGHT / 2).sum::<usize>()

@@ -58,7 +58,14 @@ impl Stamp {
 }
 
 /// Looks at the file of `spec`.
-pub(crate) async fn file(host: Arc<Host>, spec: PluginSpec, known: Known) -> (Option<Stamp>, Found) {
+///
+/// A new build takes over the state of `serving` here, while it is not published yet.
+pub(crate) async fn file(
+    host: Arc<Host>,
+    spec: PluginSpec,
+    known: Known,
+    serving: Option<Arc<Plugin>>,
+) -> (Option<Stamp>, Found) {
     let max = host.max_component;
     let path = spec.path.clone();
     let read = tokio::task::spawn_blocking(move || {
@@ -70,26 +77,41 @@ pub(crate) async fn file(host: Arc<Host>, spec: PluginSpec, known: Known) -> (Op
     match read.await {
         Ok((stamp, None)) => (stamp, Found::Gone),
         Ok((stamp, Some(Err(error)))) => (stamp, Found::Unreadable(error.to_string())),
-        Ok((stamp, Some(Ok((sha256, bytes))))) => match bytes_of(host, spec, known, sha256, bytes).await {
-            Found::Bad { error: LoadError::Incomplete(_), .. }
-                if stamp.is_some_and(|stamp| stamp.is_fresh()) =>
-            {
-                (stamp, Found::Unfinished)
+        Ok((stamp, Some(Ok((sha256, bytes))))) => {
+            match bytes_of(host, spec, known, serving, sha256, bytes).await {
+                Found::Bad { error: LoadError::Incomplete(_), .. }
+                    if stamp.is_some_and(|stamp| stamp.is_fresh()) =>
+                {
+                    (stamp, Found::Unfinished)
+                }
+                found => (stamp, found),
             }
-            found => (stamp, found),
-        },
+        }
         Err(error) => (None, Found::Unreadable(error.to_string())),
     }
 }
 
-async fn bytes_of(host: Arc<Host>, spec: PluginSpec, known: Known, sha256: String, bytes: Vec<u8>) -> Found {
+async fn bytes_of(
+    host: Arc<Host>,
+    spec: PluginSpec,
+    known: Known,
+    serving: Option<Arc<Plugin>>,
+    sha256: String,
+    bytes: Vec<u8>,
+) -> Found {
     if known.has(&sha256) {
         return Found::Known(sha256);
     }
-    match host.load_bytes(spec, bytes).await {
-        Ok(plugin) => Found::New(plugin),
-        Err(error) => Found::Bad { sha256, error },
+    let plugin = match host.load_bytes(spec, bytes).await {
+        Ok(plugin) => plugin,
+        Err(error) => return Found::Bad { sha256, error },
+    };
+    if let Some(old) = serving
+        && let Err(reason) = plugin.build.take_over(&old.build).await
+    {
+        return Found::Bad { sha256, error: LoadError::Rejected(reason) };
     }
+    Found::New(plugin)
 }
 
 /// The component files in the drop-in folder, by name. An absent folder holds none.

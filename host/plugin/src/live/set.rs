@@ -208,9 +208,10 @@ impl Set {
         slot.busy = true;
         slot.due = None;
         let (host, spec, known) = (Arc::clone(&self.host), slot.spec.clone(), slot.known());
+        let serving = slot.serving.clone();
         let name = name.to_owned();
         self.work.spawn(async move {
-            let (stamp, found) = check::file(host, spec, known).await;
+            let (stamp, found) = check::file(host, spec, known, serving).await;
             Done::File { name, stamp, found }
         });
     }
@@ -342,6 +343,7 @@ impl Set {
         let refusal = format!("this build was taken back: {reason}");
         slot.problem = Some(refusal.clone());
         slot.refuse(sha256, refusal);
+        previous.build.go_on();
         slot.serving = Some(previous);
         let generation = self.publish();
         self.shared.tell(PluginEvent::RolledBack { name: name.to_owned(), generation, reason });

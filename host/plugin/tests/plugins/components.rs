@@ -59,7 +59,7 @@ async fn each_mistake_has_its_own_words() {
         ("wrong signature", wat::parse_str(WRONG_SIGNATURE).unwrap()),
         ("wrong field", patched(whole, b"staff-id", b"stuff-id")),
         ("newer API", component(r#"(import "belfry:bot/host@0.2.0" (instance))"#)),
-        ("newer interface", component(r#"(import "belfry:bot/chat@0.1.3" (instance))"#)),
+        ("newer interface", component(r#"(import "belfry:bot/crystal-ball@0.1.3" (instance))"#)),
         (
             "newer function",
             component(r#"(import "belfry:bot/host@0.1.1" (instance (export "now" (func (result u64)))))"#),

@@ -84,6 +84,7 @@ async fn a_host_function_takes_only_so_much() {
     let plugin = load(limited(|limits| {
         limits.host_bytes = 64 << 10;
         limits.output = 1;
+        limits.transfer = 1;
     }))
     .await;
     let reason = fail(&plugin, "log-big 10000000").await;
