@@ -47,6 +47,11 @@ impl Project {
         Ok(Project { dir: dir.to_owned(), name, description, out, resolve, world })
     }
 
+    /// The world's name as a name of C: what the files of the bindings are called, too.
+    pub(crate) fn world_name(&self) -> String {
+        self.resolve.worlds.get(self.world).map(|world| world.name.replace('-', "_")).unwrap_or_default()
+    }
+
     /// Checks the finished component and puts it in its place, whole: written aside, then renamed.
     pub(crate) fn finish(&self, component: &[u8]) -> Result<Built, BuildError> {
         check_world(component, &self.dir.join("wit"))
