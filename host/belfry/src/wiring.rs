@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 use belfry_dingtalk::{AppConfig, StreamSettings, Transport, TransportConfig};
 use belfry_journal::{DurableJournal, DurableSettings, Journal, Limits, MemoryJournal, OpenError};
 use belfry_pipeline::{AppSettings, Left, Pipeline, PipelineConfig, PipelineLimits};
-use belfry_plugin_host::{Host, HostConfig, PluginSpec, Plugins, PluginsConfig};
+use belfry_plugin_host::{Host, HostConfig, OutboundConfig, PluginSpec, Plugins, PluginsConfig, Proxy};
 use tokio::{
     runtime::{self, Runtime},
     time::{Instant, sleep},
 };
 use tracing::{error, warn};
+use url::Url;
 
 use crate::{
     config::{Config, JournalEngine},
@@ -77,6 +78,7 @@ impl Running {
         let host = Host::new(HostConfig {
             cache_dir: config.cache_dir.clone(),
             offload: Some(guests),
+            outbound: outbound(&transport),
             ..HostConfig::default()
         })?;
         let specs = config.plugins.iter().map(PluginSpec::from).collect();
@@ -114,6 +116,16 @@ async fn control(config: &Config, desk: impl FnOnce() -> Desk) -> Option<Server>
             None
         }
     }
+}
+
+/// Plugins trust the same authorities and take the same proxy as everything else here.
+fn outbound(transport: &Transport) -> OutboundConfig {
+    let rule = transport.clone();
+    let rule = move |url: &Url| {
+        let (url, authorization) = rule.proxy_and_authorization(url)?;
+        Some(Proxy { url, authorization })
+    };
+    OutboundConfig { tls: Some(transport.tls()), proxy: Some(Arc::new(rule)), ..OutboundConfig::default() }
 }
 
 /// The journal that the config asks for.

@@ -6,6 +6,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
+use secrecy::SecretString;
 use url::Url;
 
 use crate::{ProxyConfig, proxy::ProxyRule};
@@ -70,6 +71,18 @@ impl Transport {
         let proxy = ProxyRule::new(&config.proxy)?;
         let http = http_client(&tls, &proxy)?;
         Ok(Self { tls: Arc::new(tls), proxy: Arc::new(proxy), http })
+    }
+
+    /// The TLS setting, for other clients of the same process.
+    pub fn tls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.tls)
+    }
+
+    /// The proxy that a connection to `url` takes, for other clients of the same process: its URL without credentials, and
+    /// the value of `Proxy-Authorization` if it wants one.
+    pub fn proxy_and_authorization(&self, url: &Url) -> Option<(Url, Option<SecretString>)> {
+        let proxy = self.proxy.pick(url)?;
+        Some((proxy.url.clone(), proxy.authorization.clone().map(SecretString::from)))
     }
 
     /// The proxy that a connection to `url` takes, as `host:port`; `None` if it goes directly.
