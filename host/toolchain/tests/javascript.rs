@@ -135,3 +135,22 @@ async fn a_package_that_is_not_named_is_asked_for() {
     let node = error.contains("npm install --save-dev --save-exact esbuild componentize-qjs");
     assert!(node || error.contains("https://nodejs.org"), "{error}");
 }
+
+/// Whoever makes a new project gets the versions that are tested here.
+#[test]
+fn the_tested_tools_are_those_of_the_templates() {
+    let read = |path: &str| -> serde_json::Map<String, serde_json::Value> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let value: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        value.get("devDependencies").unwrap().as_object().unwrap().clone()
+    };
+    let tested = read("tests/tools/package.json");
+    assert_eq!(read("templates/typescript/package.json"), tested);
+    let mut javascript = tested;
+    javascript.remove("typescript");
+    assert_eq!(read("templates/javascript/package.json"), javascript);
+    let python = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let version = std::fs::read_to_string(python.join("tests/tools/requirements.txt")).unwrap();
+    let template = std::fs::read_to_string(python.join("templates/python/pyproject.toml")).unwrap();
+    assert!(template.contains(version.trim()), "{version}");
+}

@@ -1,5 +1,6 @@
-//! The official SDKs that tests and benchmarks run beside Belfry: a Python environment and a folder of Node modules
-//! under the target directory, set up once and again when their list of packages changes.
+//! What tests and benchmarks run beside Belfry: the official SDKs, and the tools that build guests in JavaScript, TypeScript and
+//! Python. Each is a Python environment or a folder of Node modules under the target directory, set up once and again when
+//! its list of packages changes.
 
 use std::path::{Path, PathBuf};
 
@@ -9,12 +10,14 @@ use crate::command::{command, exists, root, run, target_dir};
 
 const PYTHON_FILES: &str = "host/simulator/tests/peers/python";
 const NODE_FILES: &str = "host/simulator/tests/peers/node";
+const GUEST_FILES: &str = "host/toolchain/tests/tools";
 
 /// What could be set up, and what could not.
-#[derive(Default)]
 pub struct Peers {
     python: Option<PathBuf>,
     node_modules: Option<PathBuf>,
+    guest_python: Option<PathBuf>,
+    guest_node_modules: Option<PathBuf>,
     /// One line for each thing that is missing here, with the reason.
     pub missing: Vec<String>,
 }
@@ -22,53 +25,61 @@ pub struct Peers {
 impl Peers {
     /// Sets up what this machine can.
     pub fn set_up() -> Self {
-        let mut peers = Self::default();
-        match set_up_python() {
-            Ok(python) => peers.python = Some(python),
-            Err(error) => peers.missing.push(format!("the official Python SDK: {error:#}")),
-        }
-        match set_up_node() {
-            Ok(modules) => peers.node_modules = Some(modules),
-            Err(error) => peers.missing.push(format!("the official Node SDK: {error:#}")),
-        }
-        peers
+        let mut missing = Vec::new();
+        let mut keep = |what: &str, made: Result<PathBuf>| {
+            made.map_err(|error| missing.push(format!("{what}: {error:#}"))).ok()
+        };
+        let python = keep("the official Python SDK", set_up_python("peers/python", PYTHON_FILES));
+        let node_modules = keep("the official Node SDK", set_up_node("peers/node", NODE_FILES));
+        let guest_python =
+            keep("the builder of Python plugins", set_up_python("guest-tools/python", GUEST_FILES));
+        let guest_node_modules =
+            keep("the builder of JavaScript plugins", set_up_node("guest-tools/node", GUEST_FILES));
+        Self { python, node_modules, guest_python, guest_node_modules, missing }
     }
 
     /// The environment variables by which tests find them.
     pub fn variables(&self) -> Vec<(&'static str, PathBuf)> {
         let mut variables = Vec::new();
         if let Some(python) = &self.python {
-            variables.push(("BELFRY_PEER_PYTHON", python.clone()));
+            variables.push(("BELFRY_PEER_PYTHON", python.join("bin/python")));
         }
         if let Some(modules) = &self.node_modules {
             variables.push(("BELFRY_PEER_NODE", "node".into()));
             variables.push(("BELFRY_PEER_NODE_MODULES", modules.clone()));
         }
+        if let Some(environment) = &self.guest_python {
+            variables.push(("BELFRY_GUEST_VENV", environment.clone()));
+        }
+        if let Some(modules) = &self.guest_node_modules {
+            variables.push(("BELFRY_GUEST_NODE_MODULES", modules.clone()));
+        }
         variables
     }
 }
 
-fn set_up_python() -> Result<PathBuf> {
+/// Makes a Python environment in `folder` of the target directory, with the packages of `files`; the environment.
+fn set_up_python(folder: &str, files: &str) -> Result<PathBuf> {
     let python =
         ["python3", "python"].into_iter().find(|name| exists(name)).context("Python is not installed")?;
-    let folder = target_dir().join("peers/python");
-    let requirements = root().join(PYTHON_FILES).join("requirements.txt");
+    let folder = target_dir().join(folder);
+    let requirements = root().join(files).join("requirements.txt");
     let inside = folder.join("bin/python");
     once(&folder, &[&requirements], || {
         run(command(python, &["-m", "venv", "--clear", &folder.to_string_lossy()]))?;
         let requirements = requirements.to_string_lossy();
         run(command(&inside, &["-m", "pip", "install", "--quiet", "--requirement", &requirements]))
     })?;
-    Ok(inside)
+    Ok(folder)
 }
 
-fn set_up_node() -> Result<PathBuf> {
+/// Installs the packages of `files` into `folder` of the target directory; their `node_modules`.
+fn set_up_node(folder: &str, files: &str) -> Result<PathBuf> {
     if !exists("node") || !exists("npm") {
         bail!("Node.js with npm is not installed");
     }
-    let folder = target_dir().join("peers/node");
-    let [package, lock] =
-        ["package.json", "package-lock.json"].map(|name| root().join(NODE_FILES).join(name));
+    let folder = target_dir().join(folder);
+    let [package, lock] = ["package.json", "package-lock.json"].map(|name| root().join(files).join(name));
     once(&folder, &[&package, &lock], || {
         for file in [&package, &lock] {
             let name = file.file_name().context("a file has a name")?;
