@@ -1,6 +1,7 @@
 //! One app, and the first half of a message's path: from the push to the acknowledgement.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     ops::ControlFlow,
     panic::AssertUnwindSafe,
@@ -22,12 +23,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    AppSettings, PipelineConfig, PipelineLimits,
+    AppSettings, PipelineConfig, PipelineLimits, PluginRoute,
     admission::{Admission, Verdict},
-    counters::Counting,
+    counters::{Count, Counting},
     delivery::Delivery,
     lanes::Lanes,
-    message,
+    live, message,
     pauses::pauses,
     private::Private,
     quota::{Kind, Usage},
@@ -61,6 +62,14 @@ pub(crate) struct App {
     pub(crate) loading_replies: Semaphore,
     /// One permit for each byte that waits in memory.
     memory: Arc<Semaphore>,
+    /// One permit for each live card that may be open.
+    pub(crate) live_cards: Arc<Semaphore>,
+    /// One permit for each call of a live card that is on its way.
+    pub(crate) streaming: Semaphore,
+    /// Messages sent so far that can be recalled.
+    pub(crate) recallable: Count,
+    /// What is done beside the lanes, and must be waited for in the end.
+    pub(crate) tasks: TaskTracker,
     pub(crate) counting: Counting,
     pub(crate) usage: Arc<Usage>,
     calls_booked: AtomicU64,
@@ -68,7 +77,9 @@ pub(crate) struct App {
     pub(crate) key_values: Arc<Store>,
     pub(crate) limits: PipelineLimits,
     /// What a person is told whose message could not be handled.
-    pub(crate) failure_reply: Option<String>,
+    failure_reply: Option<String>,
+    /// The same, of plugins that say something else.
+    failure_replies: BTreeMap<String, String>,
     /// Nothing is begun any more: the journal keeps it for the next process.
     pub(crate) stopping: CancellationToken,
     handling: Arc<Lanes<Work>>,
@@ -110,6 +121,10 @@ impl App {
             loading_messages: Semaphore::new(limits.loading.max(1)),
             loading_replies: Semaphore::new(limits.loading.max(1)),
             memory: Arc::new(Semaphore::new(limits.memory.min(Semaphore::MAX_PERMITS))),
+            live_cards: Arc::new(Semaphore::new(live::MOST_OPEN)),
+            streaming: Semaphore::new(live::STREAMING),
+            recallable: Count::default(),
+            tasks: tasks.clone(),
             counting: Counting::default(),
             usage,
             calls_booked: AtomicU64::new(0),
@@ -117,6 +132,7 @@ impl App {
             key_values,
             limits,
             failure_reply: config.failure_reply.clone(),
+            failure_replies: failure_replies(&config.routes),
             stopping,
             handling: Lanes::new(tasks.clone(), |work: Work| {
                 let (app, event) = (work.app.clone(), work.position);
@@ -321,6 +337,12 @@ impl App {
         self.usage.add(Kind::ApiCalls, calls.saturating_sub(before));
     }
 
+    /// What a person is told whose message this plugin could not handle; none: nothing.
+    pub(crate) fn failure_reply_of(&self, plugin: &str) -> Option<&str> {
+        let said = self.failure_replies.get(plugin).or(self.failure_reply.as_ref())?;
+        Some(said.as_str()).filter(|said| !said.is_empty())
+    }
+
     /// Puts a message behind the others of its conversation.
     pub(crate) fn handle_later(&self, work: Work) {
         self.handling.push(work.conversation.clone(), work);
@@ -391,6 +413,12 @@ impl App {
             error!(app = self.name, %problem, "the journal lost a change of state; the work may be repeated");
         }
     }
+}
+
+fn failure_replies(routes: &BTreeMap<String, PluginRoute>) -> BTreeMap<String, String> {
+    let said =
+        |(plugin, route): (&String, &PluginRoute)| Some((plugin.clone(), route.failure_reply.clone()?));
+    routes.iter().filter_map(said).collect()
 }
 
 /// The ClientID and the conversation of what the journal ordered by `key`.

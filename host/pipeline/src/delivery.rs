@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use belfry_dingtalk::{
     Advice, MAX_PARAM_BYTES, OpenApiError, OpenMessage, OutMessage, SendError, SessionWebhook,
 };
-use belfry_journal::{DeadLetter, JournalError, JournalFuture, Position, Record};
+use belfry_journal::{DeadLetter, EARLY, JournalError, JournalFuture, NOTICE, Position, Record};
 use bytes::Bytes;
 use futures_util::future::{OptionFuture, Shared};
 use tokio::{
@@ -20,6 +20,7 @@ use crate::{
     pauses::pauses,
     payload::{self, Address, Content, Sent},
     private::Private,
+    recall,
 };
 
 /// Until what brought a reply about would survive the end of the process.
@@ -191,6 +192,13 @@ impl Delivery {
         };
         let failure = match sent {
             Ok(()) => {
+                if let Sent::To(to, _) = &reply.sent
+                    && (EARLY..NOTICE).contains(&self.index)
+                {
+                    let robot = reply.private.robot_of(&self.app.client_id);
+                    let keys = std::mem::take(&mut course.keys).into_iter().flatten().collect();
+                    recall::note(&self.app, self.event, self.index, robot, to, keys).await;
+                }
                 self.arrived(attempts);
                 return None;
             }
@@ -281,6 +289,7 @@ impl Delivery {
             Content::Image(source) => vec![OpenMessage::image(source)],
             Content::File { media_id, name } => vec![OpenMessage::file(media_id, name)],
         };
+        let robot = private.robot_of(&self.app.client_id);
         for open in parts.iter().skip(course.keys.len()) {
             if open.is_degraded() {
                 let (event, index, key) = (self.event.0, self.index, open.key());
@@ -292,8 +301,8 @@ impl Delivery {
             // The client keeps DingTalk's limit on calls, so there are never many at a time.
             let api = &self.app.open_api;
             let sent = match to {
-                Address::Person(person) => self.send_to_person(private.robot(), person, open).await,
-                Address::Group(group) => api.send_to_group(private.robot(), group, open).await,
+                Address::Person(person) => self.send_to_person(robot, person, open).await,
+                Address::Group(group) => api.send_to_group(robot, group, open).await,
             };
             self.app.count_calls();
             course.keys.push(sent?);

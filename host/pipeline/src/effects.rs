@@ -1,9 +1,8 @@
 //! What handling an event brings about: stored as one record, then set on its way.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use belfry_journal::{Completion, Culprit, DeadLetter, NOTICE, NewEvent, Position, Record};
-use belfry_plugin_host::{CallContext, Plugin, PluginInfo};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::time::Instant;
@@ -17,6 +16,10 @@ use crate::{
     store::{PluginWrites, Refused},
 };
 
+/// How long it is waited for a delivery that somebody waits for, and how often it is looked for.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// An event that is being handled: what all that it brings about has in common. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Origin {
@@ -26,8 +29,26 @@ pub(crate) struct Origin {
     pub(crate) id: Arc<str>,
     /// The lane of its deliveries, in which they wait for one another: of a message, its conversation's full id.
     pub(crate) lane: Arc<str>,
+    /// Whether it was said in the conversation that `lane` names: then that is the current one.
+    pub(crate) in_conversation: bool,
     /// The ways to answer.
     pub(crate) private: Arc<Private>,
+}
+
+impl Origin {
+    /// The current conversation; an event that is no message has none.
+    pub(crate) fn conversation(&self) -> Option<&str> {
+        self.in_conversation.then_some(&*self.lane)
+    }
+
+    /// The key under which DingTalk can recognise a delivery that is sent again. The same for every try of it.
+    pub(crate) fn uuid(&self, client_id: &str, index: u32) -> String {
+        let id = &self.id;
+        match index {
+            NOTICE => format!("{client_id}-{id}-notice"),
+            _ => format!("{client_id}-{id}-{index}"),
+        }
+    }
 }
 
 /// Everything that handling an event brought about.
@@ -42,16 +63,6 @@ pub(crate) struct Effects {
 }
 
 impl App {
-    /// What a call of this plugin for this event may use.
-    pub(crate) fn context(
-        self: &Arc<Self>,
-        _origin: &Origin,
-        _plugin: &Arc<Plugin>,
-        plugins: Arc<[PluginInfo]>,
-    ) -> CallContext {
-        CallContext { plugins, key_value: Some(self.key_values.clone()), ..CallContext::default() }
-    }
-
     /// Stores that an event is handled and all that came of it as one record, and sets the deliveries on their way. They
     /// wait for the record: what left before could leave once more, when the event is handled again after a crash. Returns
     /// which of the events are new, by their place, and where they are: they are to be handled.
@@ -95,6 +106,17 @@ impl App {
             Err(problem) => {
                 error!(app = self.name, %problem, "the journal lost a change of state; the work may be repeated");
             }
+        }
+    }
+
+    /// Waits until none of these deliveries is on its way any more, for half a minute at most.
+    pub(crate) async fn arrived(&self, event: Position, places: &[u32]) {
+        let until = Instant::now() + ARRIVES_WITHIN;
+        for index in places {
+            while matches!(self.journal.pending_delivery(event, *index).await, Ok(Some(_)))
+                && Instant::now() < until
+                && self.unless_stopping(tokio::time::sleep(LOOK_EVERY)).await.is_some()
+            {}
         }
     }
 

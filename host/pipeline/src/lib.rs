@@ -14,6 +14,7 @@
 //! - `reply`: what a plugin answered, as messages for the session webhook.
 //! - `effects`: what handling an event brings about, stored as one record.
 //! - `store`: the key-values of plugins.
+//! - `chat`, `recall`, `live`: what a handler may do in DingTalk before it returns.
 //! - `payload`: a delivery as the journal keeps it.
 //! - `delivery`: a reply on its way, with its retries and its own clock.
 //! - `pauses`: how long to wait between two tries.
@@ -23,11 +24,13 @@
 
 mod admission;
 mod app;
+mod chat;
 mod config;
 mod counters;
 mod delivery;
 mod effects;
 mod lanes;
+mod live;
 mod message;
 mod monitor;
 mod pauses;
@@ -35,6 +38,7 @@ mod payload;
 mod pipeline;
 mod private;
 mod quota;
+mod recall;
 mod recovery;
 mod reply;
 mod routing;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Stored beside the event, never shown to a plugin.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Private {
     /// The ClientID of the app.
     pub(crate) client_id: String,
@@ -44,9 +44,9 @@ impl Private {
         serde_json::from_slice(bytes).unwrap_or_default()
     }
 
-    /// The robot to send as.
-    pub(crate) fn robot(&self) -> &str {
-        self.robot.as_deref().unwrap_or(&self.client_id)
+    /// The robot to send as, with the app that has this ClientID.
+    pub(crate) fn robot_of<'a>(&'a self, client_id: &'a str) -> &'a str {
+        self.robot.as_deref().filter(|_| self.client_id == client_id).unwrap_or(client_id)
     }
 }
 
@@ -98,7 +98,8 @@ mod tests {
     fn it_comes_back_as_it_was() {
         let written = Private::new("dinga", &message(1));
         let back = Private::from_bytes(&written.to_bytes());
-        assert_eq!((back.client_id.as_str(), back.robot()), ("dinga", "other"));
+        assert_eq!((back.client_id.as_str(), back.robot_of("dinga")), ("dinga", "other"));
+        assert_eq!(back.robot_of("dingb"), "dingb", "another app has a robot of its own");
         assert_eq!((back.person.as_deref(), back.private_chat), (Some("kim"), true));
         assert!(back.webhook.is_some() && back.webhook == written.webhook);
         assert!(Private::from_bytes(b"?").webhook.is_none());

@@ -1,14 +1,95 @@
 //! What a plugin answered, as messages for the session webhook.
 
 use belfry_dingtalk::{ActionCard, At, Buttons, CardButton, FeedLink, OutMessage};
-use belfry_plugin_host::types::{self, Reply};
+use belfry_plugin_host::types::{self, Reply, Target};
+use bytes::Bytes;
 use tracing::warn;
+
+use crate::{
+    payload::{self, Address, Content},
+    private::Private,
+};
 
 /// The longest title taken from a markdown text, in characters.
 const TITLE_CHARACTERS: usize = 40;
 
+/// The ways to answer where something is handled.
+#[derive(Clone, Copy)]
+pub(crate) struct Ways<'a> {
+    pub(crate) private: &'a Private,
+    /// The conversation, if what is handled was said in one.
+    pub(crate) conversation: Option<&'a str>,
+    pub(crate) plugin: &'a str,
+}
+
+/// A message on its way out that has no place among the deliveries of its event yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outgoing {
+    /// Into the current conversation, as its session webhook takes it.
+    Reply(OutMessage),
+    /// Through the OpenAPI.
+    To(Address, Content),
+}
+
+impl Outgoing {
+    /// As the journal keeps it. `uuid` is the same for every try.
+    pub(crate) fn payload(&self, uuid: &str) -> Bytes {
+        match self {
+            Self::Reply(message) => message.to_body(Some(uuid)).into(),
+            Self::To(address, content) => payload::addressed(address.clone(), content.clone()),
+        }
+    }
+}
+
+impl Ways<'_> {
+    /// The current conversation as an address of the OpenAPI.
+    pub(crate) fn address(&self) -> Result<Address, String> {
+        let Some(conversation) = self.conversation else {
+            return Err("an event has no current conversation: name a user or a group".to_owned());
+        };
+        match (&self.private.person, self.private.private_chat) {
+            (Some(person), _) => Ok(Address::Person(person.clone())),
+            (None, false) => Ok(Address::Group(conversation.to_owned())),
+            (None, true) => Err("the OpenAPI cannot reach people without a staff id".to_owned()),
+        }
+    }
+}
+
+/// A message to `to`, split to what the webhook takes. Empty ones are left out.
+///
+/// # Errors
+///
+/// In words, when there is no current conversation.
+pub(crate) fn outgoing(reply: Reply, to: Target, ways: &Ways<'_>) -> Result<Vec<Outgoing>, String> {
+    let (to, private) = match to {
+        Target::User(staff_id) => (Some(Address::Person(staff_id)), true),
+        Target::Group(conversation) => (Some(Address::Group(conversation)), false),
+        Target::Current if ways.conversation.is_none() => {
+            return Err("an event has no current conversation: name a user or a group".to_owned());
+        }
+        // A webhook carries no files.
+        Target::Current if matches!(reply, Reply::File(_)) => (ways.address().ok(), false),
+        Target::Current => (None, ways.private.private_chat),
+    };
+    let Some(to) = to else {
+        let message = to_message(reply, private, ways.plugin);
+        return Ok(message.map(OutMessage::split).into_iter().flatten().map(Outgoing::Reply).collect());
+    };
+    let content = match reply {
+        Reply::Image(reply) => Some(Content::Image(reply.source)),
+        Reply::File(reply) => Some(Content::File { media_id: reply.media_id, name: reply.name }),
+        other => to_message(other, private, ways.plugin).map(Content::Message),
+    };
+    Ok(content.map(|content| Outgoing::To(to, content)).into_iter().collect())
+}
+
+/// The messages of a plugin's replies into the current conversation.
+pub(crate) fn replies(replies: Vec<Reply>, ways: &Ways<'_>) -> Vec<Outgoing> {
+    replies.into_iter().filter_map(|reply| outgoing(reply, Target::Current, ways).ok()).flatten().collect()
+}
+
 /// The messages of a plugin's replies, split to what the webhook takes. Empty ones are left out.
-pub(crate) fn to_messages(replies: Vec<Reply>, private: bool, plugin: &str) -> Vec<OutMessage> {
+fn to_messages(replies: Vec<Reply>, private: bool, plugin: &str) -> Vec<OutMessage> {
     replies
         .into_iter()
         .filter_map(|reply| to_message(reply, private, plugin))
@@ -133,6 +214,37 @@ mod tests {
             buttons: (0..buttons).map(button).collect(),
             horizontal: true,
         })
+    }
+
+    #[test]
+    fn files_and_other_targets_go_through_the_openapi() {
+        let file = || Reply::File(types::FileReply { media_id: "@m".into(), name: "a.pdf".into() });
+        let content = Content::File { media_id: "@m".into(), name: "a.pdf".into() };
+        let group = Private::default();
+        let external = Private { private_chat: true, ..Private::default() };
+        let member = Private { person: Some("kim".into()), ..external.clone() };
+        let current = |private: &Private, reply| {
+            let ways = Ways { private, conversation: Some("cid"), plugin: "test" };
+            outgoing(reply, Target::Current, &ways).unwrap()
+        };
+        assert_eq!(current(&group, file()), [Outgoing::To(Address::Group("cid".into()), content.clone())]);
+        assert_eq!(current(&member, file()), [Outgoing::To(Address::Person("kim".into()), content)]);
+        assert_eq!(current(&external, file()), [Outgoing::Reply(OutMessage::text("a.pdf"))]);
+        assert_eq!(current(&member, text("hi", None)), [Outgoing::Reply(OutMessage::text("hi"))]);
+        let event = Ways { private: &group, conversation: None, plugin: "test" };
+        assert!(outgoing(text("hi", None), Target::Current, &event).is_err());
+        let image = Reply::Image(types::ImageReply { source: "@i".into() });
+        assert_eq!(
+            outgoing(image, Target::User("kim".into()), &event).unwrap(),
+            [Outgoing::To(Address::Person("kim".into()), Content::Image("@i".into()))]
+        );
+        let long = text(&"x ".repeat(30_000), None);
+        assert_eq!(
+            outgoing(long.clone(), Target::Group("g".into()), &event).unwrap().len(),
+            1,
+            "split when sent"
+        );
+        assert!(current(&group, long).len() > 1);
     }
 
     #[test]

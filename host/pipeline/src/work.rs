@@ -6,7 +6,6 @@ use belfry_dingtalk::{BotMessage, OutMessage};
 use belfry_event::CloudEvent;
 use belfry_journal::{Culprit, DeadLetter, NOTICE, Position, Record, StoredEvent};
 use belfry_plugin_host::{CallError, types};
-use bytes::Bytes;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
@@ -20,7 +19,7 @@ use crate::{
     message,
     pauses::pauses,
     private::Private,
-    reply,
+    reply::{self, Outgoing, Ways},
     store::{PluginWrites, Refused},
 };
 
@@ -141,8 +140,11 @@ impl Work {
     async fn try_once(&self, loaded: &mut Loaded, tries: &mut Tries, next: Duration) -> Option<Duration> {
         let app = &self.app;
         if let Some(answer) = loaded.answer.take() {
-            let messages = if answer.is_empty() { Vec::new() } else { vec![OutMessage::text(answer)] };
-            self.complete(loaded, messages, Vec::new()).ok();
+            let answer = Some(answer).filter(|answer| !answer.is_empty());
+            let messages =
+                answer.map(|answer| Outgoing::Reply(OutMessage::text(answer))).into_iter().collect();
+            // Nothing was written that could be refused.
+            let _ = self.complete(loaded, messages, Vec::new());
             return None;
         }
         // Noted, so that a try after a crash knows that it is not the first.
@@ -213,7 +215,7 @@ impl Work {
         let mut answer = Answer { plugin: String::new(), generation, replies: None, writes: Vec::new() };
         for plugin in table.asked_about(message) {
             let failed = |error| Failure { plugin: plugin.name().to_owned(), generation, error };
-            let context = self.app.context(&origin, plugin, table.infos.clone());
+            let context = self.app.context(&origin, plugin, table.infos.clone(), None);
             let done = plugin.on_message(message.clone(), &context).await.map_err(failed)?;
             if !done.writes.is_empty() {
                 plugin.name().clone_into(&mut answer.plugin);
@@ -247,8 +249,9 @@ impl Work {
         let handled = replies.is_some();
         let replies = replies.unwrap_or_default();
         let count = replies.len();
-        let private = loaded.message.conversation.kind == types::ConversationKind::Private;
-        let messages = reply::to_messages(replies, private, &plugin);
+        let conversation = Some(&*self.conversation);
+        let ways = Ways { private: &loaded.private, conversation, plugin: &plugin };
+        let messages = reply::replies(replies, &ways);
         if let Err(refused) = self.complete(loaded, messages, writes) {
             return Err((plugin, generation, refused));
         }
@@ -266,13 +269,15 @@ impl Work {
     fn complete(
         &self,
         loaded: &Loaded,
-        messages: Vec<OutMessage>,
+        messages: Vec<Outgoing>,
         writes: Vec<PluginWrites>,
     ) -> Result<(), Refused> {
-        let deliveries =
-            (0..).zip(&messages).map(|(index, message)| self.body(loaded, message, index)).collect();
+        let origin = self.origin(loaded);
+        let payload =
+            |(index, message): (u32, &Outgoing)| message.payload(&origin.uuid(&self.app.client_id, index));
+        let deliveries = (0..).zip(&messages).map(payload).collect();
         let effects = Effects { deliveries, writes, events: Vec::new() };
-        self.app.complete(&self.origin(loaded), effects).map(drop)
+        self.app.complete(&origin, effects).map(drop)
     }
 
     fn origin(&self, loaded: &Loaded) -> Origin {
@@ -280,6 +285,7 @@ impl Work {
             position: self.position,
             id: loaded.message.id.as_str().into(),
             lane: self.conversation.clone(),
+            in_conversation: true,
             private: loaded.private.clone(),
         }
     }
@@ -304,13 +310,11 @@ impl Work {
             attempts: loaded.message.attempt,
         };
         let culprit = Some(Culprit { plugin: failure.plugin.clone(), generation: failure.generation });
-        let notice =
-            app.failure_reply.as_ref().map(|text| self.body(loaded, &OutMessage::text(text.clone()), NOTICE));
-        app.give_up(&self.origin(loaded), letter, culprit, notice);
-    }
-
-    fn body(&self, loaded: &Loaded, message: &OutMessage, index: u32) -> Bytes {
-        message.to_body(Some(&uuid(&self.app.client_id, &loaded.message.id, index))).into()
+        let origin = self.origin(loaded);
+        let notice = app
+            .failure_reply_of(&failure.plugin)
+            .map(|text| OutMessage::text(text).to_body(Some(&origin.uuid(&app.client_id, NOTICE))).into());
+        app.give_up(&origin, letter, culprit, notice);
     }
 }
 
@@ -352,12 +356,4 @@ fn read(payload: &[u8]) -> Result<(CloudEvent, BotMessage, String), String> {
     let raw = event.json_data().ok_or_else(|| "the event has no data".to_owned())?.to_owned();
     let parsed = BotMessage::parse(&raw).map_err(|error| error.to_string())?;
     Ok((event, parsed, raw))
-}
-
-/// The key under which DingTalk can recognise a reply that is sent again. The same for every try of it.
-fn uuid(client_id: &str, message: &str, index: u32) -> String {
-    match index {
-        NOTICE => format!("{client_id}-{message}-notice"),
-        _ => format!("{client_id}-{message}-{index}"),
-    }
 }
