@@ -87,7 +87,7 @@ pub(crate) async fn prove(
     let description = try_out(&build).await?.map(describe::check).transpose().map_err(LoadError::Rejected)?;
     about.instantiate = started.elapsed();
     if build.is_resident() {
-        let first = build.settle(&CallContext::default()).await;
+        let first = build.settle(&CallContext::closed()).await;
         let first = first.map_err(|stop| not_starting("the resident instance", &stop))?;
         *build.residence.seat.lock().await = Some(first);
     }
@@ -112,7 +112,7 @@ fn check_pin(name: &str, pin: Option<&str>, bytes: &[u8]) -> Result<(), LoadErro
 /// Starts an instance and throws it away: what is wrong with it shows now, not with the first message. Returns what it says
 /// about itself.
 async fn try_out(build: &Arc<Build>) -> Result<Option<Description>, LoadError> {
-    let nothing = CallContext::default();
+    let nothing = CallContext::closed();
     let trial = build.call(&nothing, Terms::pure(), |build, call, context| async move {
         let mut live = build.start(call, context).await?;
         if let Err((function, error)) = build.exports.check(&mut live.store, &live.instance) {

@@ -240,7 +240,7 @@ impl Plugin {
         context: &CallContext,
     ) -> Result<Option<Event>, CallError> {
         let CallContext { plugins, fixed, .. } = context.clone();
-        let context = CallContext { plugins, fixed, ..CallContext::default() };
+        let context = CallContext { plugins, fixed, ..CallContext::closed() };
         Ok(self.build.run::<Transform>(event, &context, Terms::pure()).await?.value)
     }
 

@@ -63,7 +63,7 @@ impl Build {
         let Ok(place) = Arc::clone(&self.host.residents).try_acquire_owned() else {
             return Err(reason::no_place(&self.name));
         };
-        let context = CallContext { fixed: context.fixed, ..CallContext::default() };
+        let context = CallContext { fixed: context.fixed, ..CallContext::closed() };
         let started = self.call(&context, Terms::pure(), |build, call, context| async move {
             let mut live = build.start(call, context).await?;
             let said = match build.resident(&mut live) {
@@ -169,7 +169,7 @@ impl Build {
             let mut own = self.residence.seat.lock().await;
             let live = match own.take() {
                 Some(live) => live,
-                None => self.settle(&CallContext::default()).await.map_err(|stop| stop.error.to_string())?,
+                None => self.settle(&CallContext::closed()).await.map_err(|stop| stop.error.to_string())?,
             };
             match self.restore(live, state).await {
                 Ok((live, Ok(()))) => *own = Some(live),
@@ -235,7 +235,7 @@ impl Build {
         F: Future<Output = (Live, wasmtime::Result<Told<T>>)> + Send + 'static,
     {
         let fixed = live.store.data().context.fixed;
-        let context = CallContext { fixed, ..CallContext::default() };
+        let context = CallContext { fixed, ..CallContext::closed() };
         self.call(&context, Terms::pure(), |build, call: Arc<Call>, context| async move {
             live.store.data_mut().begin(call, context);
             let (mut live, said) = work(Arc::clone(&build), live).await;

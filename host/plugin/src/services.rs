@@ -27,6 +27,27 @@ pub struct CallContext {
     pub fixed: Option<Fixed>,
 }
 
+impl CallContext {
+    /// For what a plugin does outside of any call: key-values, chat and HTTP refuse.
+    pub(crate) fn closed() -> Self {
+        CallContext { fetch: Some(Arc::new(Closed)), ..CallContext::default() }
+    }
+}
+
+/// Carries no request.
+struct Closed;
+
+impl Fetch for Closed {
+    fn send(
+        &self,
+        _request: http::Request<Body>,
+        _grant: usize,
+    ) -> ServiceFuture<'_, Result<http::Response<Body>, FetchError>> {
+        let words = "HTTP requests can be sent only while a message, an event or an action is handled";
+        Box::pin(async { Err(FetchError::Refused(words.to_owned())) })
+    }
+}
+
 /// Clocks that stand still and random numbers that repeat, for tests of plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fixed {
