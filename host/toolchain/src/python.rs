@@ -48,11 +48,16 @@ pub(crate) async fn build(
     let tool = Tool::find(&project.dir).await?;
     let world = project.resolve.worlds.get(project.world).map(|world| world.name.clone());
     let world = world.unwrap_or_default();
-    bindings(&project, &tool, &world).await?;
+    let text = printed(&project.resolve, project.world, true)
+        .map_err(|error| BuildError::Tool(format!("print the WIT: {error:#}")))?;
+    let wit = made.join("world.wit");
+    put(&wit, text.as_bytes())?;
+    bindings(&project, &tool, &wit, &text, &world).await?;
 
     let component = made.join("component.wasm");
     let mut command = tool.command(&project.dir);
-    command.args(["--quiet", "--wit-path", "wit", "--world", &world, "componentize", "--python-path", "."]);
+    command.args(["--quiet", "--world", &world, "--wit-path"]).arg(&wit);
+    command.args(["componentize", "--python-path", "."]);
     command.arg("--python-path").arg(&made).arg("--output").arg(&component).arg(ENTRY);
     let mut running = process::spawn(&mut command, "componentize-py", GET_COMPONENTIZE)?;
     let mut said = String::new();
@@ -112,18 +117,22 @@ impl Tool {
     }
 }
 
-/// Writes the WIT as Python into `bindings/`, for the editor, if the WIT has changed.
-async fn bindings(project: &Project, tool: &Tool, world: &str) -> Result<(), BuildError> {
+/// Writes the WIT, which is in the file `wit` too, as Python into `bindings/`, for the editor, if it has changed.
+async fn bindings(
+    project: &Project,
+    tool: &Tool,
+    wit: &Path,
+    text: &str,
+    world: &str,
+) -> Result<(), BuildError> {
     let folder = project.dir.join("bindings");
-    let text = printed(&project.resolve, project.world, true)
-        .map_err(|error| BuildError::Tool(format!("print the WIT: {error:#}")))?;
     let stamp = folder.join(".made-from");
     if std::fs::read_to_string(&stamp).is_ok_and(|there| there == text) {
         return Ok(());
     }
     let _ = std::fs::remove_dir_all(&folder);
     let mut command = tool.command(&project.dir);
-    command.args(["--quiet", "--wit-path", "wit", "--world", world, "bindings", "bindings"]);
+    command.args(["--quiet", "--world", world, "--wit-path"]).arg(wit).args(["bindings", "bindings"]);
     let output = command.output().await;
     let output = output.map_err(|error| BuildError::Tool(format!("start `componentize-py`: {error}")))?;
     if !output.status.success() {
