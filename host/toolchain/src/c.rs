@@ -12,6 +12,7 @@ use crate::{BuildError, Built, OnProgress, Options, Progress, component};
 /// The files of a new project.
 pub(crate) const TEMPLATE: &[File] = files! {
     ".gitignore" => "c/gitignore",
+    "tests/remembers.toml" => "remembers.toml",
     "README.md" => "c/README.md",
     "bot.c" => "c/bot.c",
     "compile_flags.txt" => "c/compile_flags.txt",

@@ -16,6 +16,7 @@ use crate::{BuildError, Built, OnProgress, Options, Progress, c};
 /// The files of a new project.
 pub(crate) const TEMPLATE: &[File] = files! {
     ".gitignore" => "go/gitignore",
+    "tests/remembers.toml" => "remembers.toml",
     "README.md" => "go/README.md",
     "bot.go" => "go/bot.go",
     "go.mod" => "go/go.mod.in",

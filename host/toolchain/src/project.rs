@@ -1,11 +1,12 @@
 //! A project whose contract is its `wit/` folder: all languages but Rust.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use wit_component::WitPrinter;
-use wit_parser::{Resolve, WorldId};
+use wit_parser::{PackageId, Resolve, SourceMap, UnresolvedPackageGroup, WorldId};
 
-use crate::{BuildError, Built, Options, check_world};
+use crate::{BuildError, Built, Options, check_world, wit};
 
 /// A folder with `wit/world.wit`, read.
 pub(crate) struct Project {
@@ -78,14 +79,34 @@ pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     std::fs::rename(&aside, path).map_err(failed)
 }
 
-/// The only world of the package in the folder `wit`, with all that it refers to; or what is wrong, after "its `wit` ".
+/// The only world of the package in the folder `wit`, with all that it refers to; or what is wrong, after "its `wit` ". A folder
+/// without `deps` may refer to what this program holds.
 pub(crate) fn read_world(wit: &Path) -> Result<(Resolve, WorldId), String> {
     let mut resolve = Resolve::default();
-    let pushed = if wit.is_dir() { resolve.push_dir(wit) } else { resolve.push_path(wit) };
-    let (package, _) = pushed.map_err(|error| format!("cannot be read: {error:#}"))?;
+    let pushed = if !wit.is_dir() {
+        resolve.push_path(wit).map(|(package, _)| package)
+    } else if wit.join("deps").exists() {
+        resolve.push_dir(wit).map(|(package, _)| package)
+    } else {
+        push_with_own(&mut resolve, wit)
+    };
+    let package = pushed.map_err(|error| format!("cannot be read: {error:#}"))?;
     let world =
         resolve.select_world(&[package], None).map_err(|error| format!("names no world: {error:#}"))?;
     Ok((resolve, world))
+}
+
+/// Reads the folder `wit`, with this program's own WIT as what it refers to.
+fn push_with_own(resolve: &mut Resolve, wit: &Path) -> anyhow::Result<PackageId> {
+    let main = UnresolvedPackageGroup::parse_dir(wit)?;
+    let mut packages: BTreeMap<&str, SourceMap> = BTreeMap::new();
+    for file in wit::FILES {
+        let package = Path::new(file.path).parent().and_then(Path::to_str).unwrap_or_default();
+        packages.entry(package).or_default().push_str(file.path, file.text);
+    }
+    let parsed = packages.into_values().map(|map| map.parse().map_err(|(_, error)| error));
+    let others = parsed.collect::<Result<Vec<_>, _>>()?;
+    Ok(resolve.push_groups(main, others)?)
 }
 
 /// The package of a world and all it refers to, as one WIT file.

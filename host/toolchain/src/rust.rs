@@ -6,13 +6,58 @@ use serde_json::Value;
 
 use crate::process::{self, ask};
 use crate::template::{File, files};
-use crate::{BuildError, Built, OnProgress, Options, Progress};
+use crate::{BuildError, Built, OnProgress, Options, Progress, wit};
 
 /// The files of a new project, but for the SDK.
-pub(crate) const TEMPLATE: &[File] = files! {};
+pub(crate) const TEMPLATE: &[File] = files! {
+    ".gitignore" => "rust/gitignore",
+    "Cargo.toml" => "rust/Cargo.toml.in",
+    "README.md" => "rust/README.md",
+    "belfry-plugin/Cargo.toml" => "rust/sdk.toml.in",
+    "src/lib.rs" => "rust/lib.rs.in",
+    "tests/remembers.toml" => "remembers.toml",
+};
 
-/// The SDK's source, which a new project holds until the crate is published.
-pub(crate) const SDK: &[File] = files! {};
+macro_rules! sdk {
+    ($($path:literal),* $(,)?) => {
+        &[$(File {
+            path: concat!("belfry-plugin/src/", $path),
+            text: include_str!(concat!("../../../plugins/sdk/src/", $path)),
+        }),*]
+    };
+}
+
+/// The source of the crate `belfry-plugin`.
+const SDK: &[File] = sdk! {
+    "bindings.rs",
+    "cards.rs",
+    "chat.rs",
+    "config.rs",
+    "events.rs",
+    "failure.rs",
+    "fetch.rs",
+    "handlers.rs",
+    "host.rs",
+    "kv.rs",
+    "lib.rs",
+    "live.rs",
+    "log.rs",
+    "message.rs",
+    "reply.rs",
+    "testing.rs",
+    "testing/kv.rs",
+    "testing/live.rs",
+    "testing/make.rs",
+};
+
+/// The crate `belfry-plugin`, which a new project holds until it is published: paths and texts.
+pub(crate) fn sdk() -> impl Iterator<Item = (String, &'static str)> {
+    let wit = wit::FILES.iter().map(|file| {
+        let path = file.path.replacen("wit/deps/belfry-bot/", "wit/", 1);
+        (format!("belfry-plugin/{path}"), file.text)
+    });
+    SDK.iter().map(|file| (file.path.to_owned(), file.text)).chain(wit)
+}
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -164,4 +209,29 @@ fn is_cdylib(manifest: &toml::Table) -> bool {
     let types = lib.and_then(|lib| lib.get("crate-type").or_else(|| lib.get("crate_type")));
     let types = types.and_then(|types| types.as_array());
     types.is_some_and(|types| types.iter().any(|ty| ty.as_str() == Some("cdylib")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn all_of_the_sdk_is_held() {
+        fn collect(dir: &Path, found: &mut BTreeSet<PathBuf>) {
+            for entry in std::fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => collect(&path, found),
+                    false => drop(found.insert(path)),
+                }
+            }
+        }
+        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/sdk");
+        let mut there = BTreeSet::new();
+        collect(&sdk.join("src"), &mut there);
+        let held = SDK.iter().map(|file| sdk.join(file.path.trim_start_matches("belfry-plugin/")));
+        assert_eq!(held.collect::<BTreeSet<_>>(), there, "add the new file to `SDK`");
+    }
 }

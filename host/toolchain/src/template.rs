@@ -67,21 +67,22 @@ pub fn new_project(dir: &Path, name: &str, language: Language) -> Result<Vec<Pat
     check_name(name)?;
     let fill = |text: &str| text.replace("{{name}}", name).replace("{{snake}}", &name.replace('-', "_"));
     let files = files_of(language);
-    let mut paths: Vec<PathBuf> = files.iter().map(|file| PathBuf::from(fill(file.path))).collect();
+    let mut paths: Vec<PathBuf> = files.iter().map(|(path, _)| PathBuf::from(fill(path))).collect();
     for path in &paths {
         let path = dir.join(path);
         if path.symlink_metadata().is_ok() {
             return Err(NewError::Exists { path });
         }
     }
-    for (file, path) in files.iter().zip(&paths) {
-        write_new(&dir.join(path), &fill(file.text))?;
+    for ((_, text), path) in files.iter().zip(&paths) {
+        write_new(&dir.join(path), &fill(text))?;
     }
     paths.sort();
     Ok(paths)
 }
 
-fn files_of(language: Language) -> Vec<File> {
+/// Paths and texts, with their placeholders.
+fn files_of(language: Language) -> Vec<(String, &'static str)> {
     let own = match language {
         Language::Rust => rust::TEMPLATE,
         Language::JavaScript => javascript::TEMPLATE,
@@ -91,11 +92,14 @@ fn files_of(language: Language) -> Vec<File> {
         Language::C => c::TEMPLATE,
         Language::Zig => zig::TEMPLATE,
     };
+    let mut files: Vec<_> = own.iter().map(|file| (file.path.to_owned(), file.text)).collect();
     match language {
-        // The SDK brings the WIT.
-        Language::Rust => [own, rust::SDK].concat(),
-        _ => [own, &[wit::WORLD], wit::FILES].concat(),
+        Language::Rust => files.extend(rust::sdk()),
+        _ => {
+            files.extend([wit::WORLD].iter().chain(wit::FILES).map(|file| (file.path.to_owned(), file.text)))
+        }
     }
+    files
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), NewError> {

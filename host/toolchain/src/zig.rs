@@ -12,6 +12,7 @@ use crate::{BuildError, Built, OnProgress, Options, Progress, c};
 /// The files of a new project.
 pub(crate) const TEMPLATE: &[File] = files! {
     ".gitignore" => "zig/gitignore",
+    "tests/remembers.toml" => "remembers.toml",
     "README.md" => "zig/README.md",
     "bot.zig" => "zig/bot.zig",
 };

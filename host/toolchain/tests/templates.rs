@@ -41,3 +41,8 @@ async fn the_c_template_builds() {
 async fn the_zig_template_builds() {
     builds(Language::Zig).await;
 }
+
+#[tokio::test]
+async fn the_rust_template_builds() {
+    builds(Language::Rust).await;
+}
