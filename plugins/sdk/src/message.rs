@@ -23,11 +23,14 @@ impl Message {
     }
 
     /// What follows the command `name`, such as `/todo`, without white space at its ends; none if the text does not begin
-    /// with it as a word.
+    /// with it as a word, in upper or lower case, as the host routes commands.
     pub fn command(&self, name: &str) -> Option<String> {
         let text = self.text();
         let text = text.trim_start();
-        let rest = text.strip_prefix(name)?;
+        let (word, rest) = text.split_at_checked(name.len())?;
+        if !word.eq_ignore_ascii_case(name) {
+            return None;
+        }
         let ended = rest.is_empty() || rest.starts_with(char::is_whitespace);
         ended.then(|| rest.trim().to_owned())
     }
@@ -48,5 +51,7 @@ mod tests {
         assert_eq!(message("/todo").command("/todo").as_deref(), Some(""));
         assert_eq!(message("/todos").command("/todo"), None);
         assert_eq!(message("do /todo").command("/todo"), None);
+        assert_eq!(message("/Todo 牛奶").command("/todo").as_deref(), Some("牛奶"));
+        assert_eq!(message("/tod牛奶").command("/todo"), None);
     }
 }
