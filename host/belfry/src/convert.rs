@@ -2,6 +2,7 @@
 
 use belfry_dingtalk::{AppConfig, ProxyConfig, TransportConfig};
 use belfry_journal::DurableSettings;
+use belfry_pipeline::PluginRoute;
 use belfry_plugin_host as plugin;
 
 use crate::config::{App, Journal, Limits, Plugin, Proxy, Transport};
@@ -51,7 +52,20 @@ impl From<&Plugin> for plugin::PluginSpec {
             order: plugin.order,
             config: plugin.config.clone(),
             limits: plugin::Limits::from(&plugin.limits),
-            ..Self::new(&plugin.name, &plugin.path)
+            grants: plugin.grants.clone(),
+            sha256: plugin.sha256.clone(),
+            lifetime: plugin.lifetime,
+        }
+    }
+}
+
+impl From<&Plugin> for PluginRoute {
+    fn from(plugin: &Plugin) -> Self {
+        Self {
+            on: plugin.on.clone(),
+            observe: plugin.observe,
+            schedules: plugin.schedules.clone(),
+            failure_reply: plugin.failure_reply.clone(),
         }
     }
 }
@@ -66,7 +80,9 @@ impl From<&Limits> for plugin::Limits {
             host_bytes: limits.host_bytes.unwrap_or(default.host_bytes),
             output: limits.output.unwrap_or(default.output),
             log_bytes: limits.log_bytes.unwrap_or(default.log_bytes),
-            ..default
+            transfer: limits.transfer.unwrap_or(default.transfer),
+            requests: limits.requests.unwrap_or(default.requests),
+            sends: limits.sends.unwrap_or(default.sends),
         }
     }
 }
@@ -109,16 +125,26 @@ mod tests {
             host_bytes: 4 << 20,
             output: 1 << 20,
             log_bytes: 64 << 10,
-            ..Default::default()
+            transfer: 8 << 20,
+            requests: 32,
+            sends: 32,
         };
         assert_eq!(
             plugin::Limits::from(&Limits::default()),
             documented,
             "change the words in config/file.rs too"
         );
-        for words in
-            ["Default 64MiB", "Default 1s", "Default 30s", "Default 4MiB", "Default 1MiB", "Default 64KiB"]
-        {
+        for words in [
+            "Default 64MiB",
+            "Default 1s",
+            "Default 30s",
+            "Default 4MiB",
+            "Default 1MiB",
+            "Default 64KiB",
+            "Default 8MiB",
+            "Default 32.",
+            "Default 800ms",
+        ] {
             assert!(schema().contains(words), "{words}");
         }
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use belfry_dingtalk::{AppConfig, StreamSettings, Transport, TransportConfig};
 use belfry_journal::{DurableJournal, DurableSettings, Journal, Limits, MemoryJournal, OpenError};
-use belfry_pipeline::{AppSettings, Left, Pipeline, PipelineConfig, PipelineLimits};
+use belfry_pipeline::{AppSettings, Left, Pipeline, PipelineConfig, PipelineLimits, PluginRoute};
 use belfry_plugin_host::{Host, HostConfig, OutboundConfig, PluginSpec, Plugins, PluginsConfig, Proxy};
 use tokio::{
     runtime::{self, Runtime},
@@ -187,6 +187,10 @@ fn pipeline_config(config: &Config, transport: Transport) -> PipelineConfig {
         },
         quota: config.quota,
         failure_reply: config.pipeline.failure_reply.clone(),
-        routes: std::collections::BTreeMap::new(),
+        routes: config
+            .plugins
+            .iter()
+            .map(|plugin| (plugin.name.clone(), PluginRoute::from(plugin)))
+            .collect(),
     }
 }

@@ -49,6 +49,9 @@ impl<'a> Check<'a> {
         if let Some(choices) = choices(schema) {
             return self.choice(value.get_ref(), &choices, path);
         }
+        if let Some(Value::Array(forms)) = schema.get("anyOf") {
+            return self.form(value, forms, schema, path);
+        }
         match (kind(schema), value.get_ref()) {
             ("object", DeValue::Table(table)) => self.table(table, schema, path),
             ("array", DeValue::Array(items)) => {
@@ -68,7 +71,11 @@ impl<'a> Check<'a> {
 
     fn table(&mut self, table: &DeTable<'_>, schema: &'a Value, path: &KeyPath) {
         let known = schema.get("properties").and_then(Value::as_object);
-        let other = schema.get("additionalProperties").filter(|other| other.is_object());
+        let other = schema.get("additionalProperties").filter(|other| **other != Value::Bool(false));
+        if other == Some(&Value::Bool(true)) {
+            // Anything goes.
+            return;
+        }
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             let inner = path.then(name);
@@ -83,6 +90,20 @@ impl<'a> Check<'a> {
                         mend: self.unknown_mend(name, known.collect()),
                     });
                 }
+            }
+        }
+    }
+
+    /// A value that may be written in several forms, each of another kind.
+    fn form(&mut self, value: &Spanned<DeValue<'_>>, forms: &'a [Value], schema: &'a Value, path: &KeyPath) {
+        let forms: Vec<&Value> = forms.iter().map(|form| self.follow(form)).collect();
+        match forms.iter().find(|form| kind_of(value.get_ref()) == kind(form)) {
+            Some(form) => self.value(value, form, path),
+            None => {
+                let expected: Vec<&str> = forms.iter().map(|form| article(kind(form))).collect();
+                let found = found_words(value.get_ref());
+                let what = format!("expected {}, found {found}", expected.join(" or "));
+                self.problems.push(self.document.problem(path, what, example(schema, path)));
             }
         }
     }
@@ -141,6 +162,19 @@ fn kind(schema: &Value) -> &str {
     schema.get("type").and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The schema's word for what the file holds.
+fn kind_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "string",
+        DeValue::Integer(_) => "integer",
+        DeValue::Float(_) => "number",
+        DeValue::Boolean(_) => "boolean",
+        DeValue::Datetime(_) => "date",
+        DeValue::Array(_) => "array",
+        DeValue::Table(_) => "object",
+    }
+}
+
 /// The words of an enumeration, however the schema generator spells it.
 fn choices(schema: &Value) -> Option<Vec<&str>> {
     if let Some(Value::Array(plain)) = schema.get("enum") {
@@ -186,7 +220,33 @@ fn mend(schema: &Value, path: &KeyPath, found: &DeValue<'_>) -> String {
 fn example(schema: &Value, path: &KeyPath) -> String {
     let example = schema.get("examples").and_then(|examples| examples.get(0));
     match (example, path.last_key()) {
-        (Some(example), Some(key)) => format!("for example {key} = {example}"),
+        (Some(example), Some(key)) => format!("for example {key} = {}", Toml(example)),
         _ => String::new(),
+    }
+}
+
+/// A value in TOML's notation, on one line.
+struct Toml<'a>(&'a Value);
+
+impl std::fmt::Display for Toml<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let comma = |place: usize| if place == 0 { "" } else { ", " };
+        match self.0 {
+            Value::Array(items) => {
+                f.write_str("[")?;
+                for (place, item) in items.iter().enumerate() {
+                    write!(f, "{}{}", comma(place), Toml(item))?;
+                }
+                f.write_str("]")
+            }
+            Value::Object(pairs) => {
+                f.write_str("{ ")?;
+                for (place, (key, value)) in pairs.iter().enumerate() {
+                    write!(f, "{}{key} = {}", comma(place), Toml(value))?;
+                }
+                f.write_str(" }")
+            }
+            other => write!(f, "{other}"),
+        }
     }
 }

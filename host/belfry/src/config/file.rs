@@ -4,10 +4,17 @@
 //! keys and the reader all come from them. Values with a notation of their own (secrets, units, URLs) are text
 //! here; `resolve` reads them.
 
+mod plugin;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+pub use plugin::{
+    ChatTable, HttpEntry, HttpScheme, HttpTable, LimitsTable, MissedTicks, PerInstance, PluginTable,
+    ScheduleTable,
+};
 
 /// The configuration of Belfry, a bot host for DingTalk.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -114,53 +121,6 @@ pub struct AppTable {
     /// Told once to a private sender who is not in `allowed_users`. Left out: such a sender gets no answer.
     #[schemars(example = "Sorry, this bot is for the sales team.")]
     pub denied_reply: Option<String>,
-}
-
-/// One plugin.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PluginTable {
-    /// The component file, relative to this file. Default: `NAME.wasm` in the plugin folder.
-    #[schemars(example = "plugins/todo.wasm")]
-    pub path: Option<String>,
-    /// One line that says what the plugin does; a help command shows it.
-    #[schemars(example = "keeps a list of things to do")]
-    pub description: Option<String>,
-    /// Commands the plugin takes: a message whose first word is one of them goes to this plugin first.
-    #[schemars(example = ["/todo"])]
-    pub commands: Vec<String>,
-    /// Plugins with a lower number are asked first. Default 0; equal numbers go by name.
-    #[schemars(example = 10)]
-    pub order: i32,
-    /// Settings the plugin reads through `wasi:config`. Nothing is expanded here.
-    pub config: BTreeMap<String, String>,
-    /// What one call may use.
-    pub limits: LimitsTable,
-}
-
-/// What one call of a plugin may use.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsTable {
-    /// Memory of one instance, at most 4GiB. Default 64MiB.
-    #[schemars(example = "128MiB")]
-    pub memory: Option<String>,
-    /// CPU time of one call; waiting does not count. Default 1s.
-    #[schemars(example = "2s")]
-    pub cpu: Option<String>,
-    /// Time from the start of a call to its answer, waiting included. Default 30s.
-    #[schemars(example = "30s")]
-    pub deadline: Option<String>,
-    /// Bytes the plugin may hand over in one call of a host function, never less than `output` needs.
-    /// Default 4MiB.
-    #[schemars(example = "8MiB")]
-    pub host_bytes: Option<String>,
-    /// Bytes that one call may answer with. Default 1MiB.
-    #[schemars(example = "1MiB")]
-    pub output: Option<String>,
-    /// Bytes that one call may log, standard output and standard error included; more is dropped. Default 64KiB.
-    #[schemars(example = "64KiB")]
-    pub log_bytes: Option<String>,
 }
 
 /// Where Belfry keeps its files.

@@ -28,7 +28,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-pub use belfry_pipeline::Quota;
+pub use belfry_event::Pattern;
+pub use belfry_pipeline::{Quota, Schedule};
+pub use belfry_plugin_host::{ChatGrant, Grants, HttpGrant, Lifetime};
 pub(crate) use check::nearest;
 pub use error::{ConfigError, Position, Problem};
 pub use file::{JournalEngine, LogFormat, LogLevel};
@@ -147,22 +149,62 @@ impl std::fmt::Debug for ProxyUrl {
 }
 
 /// One `[plugins.NAME]` table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Plugin {
     /// The table's name.
     pub name: String,
     /// The component file.
     pub path: PathBuf,
+    /// The SHA-256 the file must have, in lower-case hex.
+    pub sha256: Option<String>,
+    /// Where the file came from, if `belfry plugin add` fetched it.
+    pub source: Option<String>,
     /// One line for the help command.
     pub description: String,
-    /// Commands this plugin takes, each with its slash. Empty: it sees what no command matched.
+    /// Commands this plugin takes, each with its slash. Empty: those it names itself.
     pub commands: Vec<String>,
     /// Plugins with a lower number are asked first.
     pub order: i32,
     /// What the plugin reads through `wasi:config`.
     pub config: BTreeMap<String, String>,
+    /// What the plugin may reach.
+    pub grants: Grants,
+    /// How long an instance lives.
+    pub lifetime: Lifetime,
     /// Limits that differ from the plugin host's defaults.
     pub limits: Limits,
+    /// Whether it looks on only.
+    pub observe: bool,
+    /// The events it takes besides its own schedules.
+    pub on: Option<Pattern>,
+    /// When it is called by the clock.
+    pub schedules: Vec<Schedule>,
+    /// What a person is told whose message it failed at; "" is nothing, `None` what [`Pipeline`] says.
+    pub failure_reply: Option<String>,
+}
+
+impl Plugin {
+    /// A plugin as a file without a table is one: no commands, no grants, default limits.
+    #[must_use]
+    pub fn new(name: impl Into<String>, path: PathBuf) -> Self {
+        Self {
+            name: name.into(),
+            path,
+            sha256: None,
+            source: None,
+            description: String::new(),
+            commands: Vec::new(),
+            order: 0,
+            config: BTreeMap::new(),
+            grants: Grants::default(),
+            lifetime: Lifetime::default(),
+            limits: Limits::default(),
+            observe: false,
+            on: None,
+            schedules: Vec::new(),
+            failure_reply: None,
+        }
+    }
 }
 
 /// Limits of one plugin; `None` leaves the plugin host's default.
@@ -180,6 +222,12 @@ pub struct Limits {
     pub output: Option<u64>,
     /// Bytes logged by one call.
     pub log_bytes: Option<u64>,
+    /// Bytes of one HTTP response, download or upload.
+    pub transfer: Option<u64>,
+    /// HTTP requests, downloads and uploads of one call.
+    pub requests: Option<u32>,
+    /// Messages and cards sent by one call before it returns.
+    pub sends: Option<u32>,
 }
 
 /// Where messages are kept between receiving and answering.

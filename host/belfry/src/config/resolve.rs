@@ -1,8 +1,10 @@
 //! From the tables as written to [`Config`]: expansion, units, URLs, paths, and the rules between keys.
 
 mod channel;
+mod grants;
+mod plugins;
+mod schedules;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,16 +13,14 @@ use super::document::{Document, KeyPath};
 use super::error::{ConfigError, Problem};
 use super::expand::{self, Sources};
 use super::file::{
-    ConfigFile, HostTable, JournalEngine, JournalTable, LimitsTable, PipelineTable, PluginTable, QuotaTable,
+    ConfigFile, DingTalkTable, HostTable, JournalEngine, JournalTable, PipelineTable, QuotaTable,
 };
-use super::{Config, Journal, Limits, Loaded, Log, Pipeline, Plugin, Quota, units};
+use super::{Config, DEFAULT_APP, Journal, Loaded, Log, Pipeline, Quota, units};
 
 const JOURNAL: &str = "belfry.journal";
 const CONTROL_SOCKET: &str = "control.sock";
 /// DingTalk's patience with an ack ends after 3 s.
 const LONGEST_WINDOW: Duration = Duration::from_secs(1);
-/// Components address their memory with 32 bits.
-const MOST_MEMORY: u64 = 4 << 30;
 
 /// Whether secrets are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub(super) fn resolve(
         folder,
         sources: Sources { env, folder },
         secrets,
+        apps: file.channels_config.dingtalk.as_ref().map(app_names).unwrap_or_default(),
         problems: Vec::new(),
         warnings: Vec::new(),
     };
@@ -89,11 +90,18 @@ fn quota(table: &QuotaTable) -> Quota {
     }
 }
 
+fn app_names(table: &DingTalkTable) -> Vec<String> {
+    let plain = table.client_id.as_ref().or(table.client_secret.as_ref());
+    plain.map(|_| DEFAULT_APP.to_owned()).into_iter().chain(table.apps.keys().cloned()).collect()
+}
+
 struct Resolver<'a> {
     document: &'a Document<'a>,
     folder: &'a Path,
     sources: Sources<'a>,
     secrets: Secrets,
+    /// The names of the apps, whether they can be used or not.
+    apps: Vec<String>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -103,76 +111,11 @@ impl Resolver<'_> {
         self.problems.push(self.document.problem(path, what, mend));
     }
 
-    fn plugins(&mut self, tables: BTreeMap<String, PluginTable>, plugins_dir: &Path) -> Vec<Plugin> {
-        let mut owners: BTreeMap<String, String> = BTreeMap::new();
-        let mut plugins = Vec::new();
-        for (name, table) in tables {
-            let at = KeyPath::of(&["plugins"]).then(name.as_str());
-            self.name(&at, &name);
-            for (index, command) in table.commands.iter().enumerate() {
-                let path = at.then("commands").then(index);
-                self.command(&path, command);
-                if let Some(other) = owners.insert(command.to_ascii_lowercase(), name.clone()) {
-                    let what = if other == name {
-                        format!("`{command}` is listed twice")
-                    } else {
-                        format!("the plugins `{other}` and `{name}` both take the command `{command}`")
-                    };
-                    self.problem(&path, what, "a command belongs to one plugin: take it from one of the two");
-                }
-            }
-            for (key, value) in &table.config {
-                self.warn_unexpanded(&at.then("config").then(key.as_str()), value);
-            }
-            let path = match &table.path {
-                Some(path) => self.path(&at.then("path"), path).unwrap_or_default(),
-                None => plugins_dir.join(format!("{name}.wasm")),
-            };
-            plugins.push(Plugin {
-                path,
-                description: table.description.unwrap_or_default(),
-                commands: table.commands,
-                order: table.order,
-                config: table.config,
-                limits: self.limits(&at.then("limits"), &table.limits),
-                name,
-            });
-        }
-        plugins
-    }
-
     /// Names end up in log fields, file names and commands.
     fn name(&mut self, path: &KeyPath, name: &str) {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
             self.problem(path, "a name has 1 to 64 letters, digits, - or _", "");
-        }
-    }
-
-    fn command(&mut self, path: &KeyPath, command: &str) {
-        let mend = |fixed: &str| format!("write \"/{}\"", fixed.trim().trim_start_matches('/'));
-        if !command.starts_with('/') || command.len() < 2 {
-            let mend =
-                if command.trim_matches(['/', ' ']).is_empty() { String::new() } else { mend(command) };
-            self.problem(path, "a command is a slash and a word, such as \"/todo\"", mend);
-        } else if command.contains(char::is_whitespace) {
-            let word: String = command.split_whitespace().collect::<Vec<_>>().join("-");
-            self.problem(path, "a command has no white space: it is the message's first word", mend(&word));
-        }
-    }
-
-    fn limits(&mut self, at: &KeyPath, table: &LimitsTable) -> Limits {
-        let memory = self.size(&at.then("memory"), table.memory.as_deref());
-        if memory.is_some_and(|bytes| bytes > MOST_MEMORY) {
-            self.problem(&at.then("memory"), "a plugin has at most 4GiB of memory", "");
-        }
-        Limits {
-            memory,
-            cpu: self.time(&at.then("cpu"), table.cpu.as_deref()),
-            deadline: self.time(&at.then("deadline"), table.deadline.as_deref()),
-            host_bytes: self.size(&at.then("host_bytes"), table.host_bytes.as_deref()),
-            output: self.size(&at.then("output"), table.output.as_deref()),
-            log_bytes: self.size(&at.then("log_bytes"), table.log_bytes.as_deref()),
         }
     }
 
@@ -300,7 +243,7 @@ impl Resolver<'_> {
             self.warnings.push(self.document.problem(
                 path,
                 "`${…}` is left as it is here",
-                "it is expanded only in client_id, client_secret, api_base, oapi_base and proxy",
+                "it is expanded only in client_id, client_secret, api_base, oapi_base and proxy, and in `http` of a plugin",
             ));
         }
     }

@@ -16,6 +16,7 @@ allowed_users = ["manager1234"]
 fn env(name: &str) -> Option<String> {
     match name {
         "SECRET" => Some("s3cret".to_owned()),
+        "HOST" => Some("inner.example.com".to_owned()),
         "EMPTY" => Some(String::new()),
         "HOME" => Some("/home/op".to_owned()),
         _ => None,
@@ -90,7 +91,25 @@ fn everything_set() {
         commands = ["/todo", "/待办"]
         order = -5
         config = { greeting = "hello ${name}" }
-        limits = { memory = "32MiB", cpu = "250ms", deadline = "1m", host_bytes = "1MB", output = "20000B", log_bytes = "4KiB" }
+        sha256 = "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"
+        kv = "16MiB"
+        per = "resident"
+        failure_reply = "no todo"
+        on = { type = ["dingtalk.org_dept_create"], data = { n = [{ numeric = [">", 1.5] }], ok = [true] } }
+        schedule = [{ name = "daily", cron = "0 9 * * 1-5", tz = "Asia/Shanghai", missed = "once" }]
+        http = [
+            "https://api.example.com",
+            "http://${env:HOST}:8080",
+            { host = "*.example.com", port = 8443, private = true, headers = { Authorization = "Bearer ${env:SECRET}" } },
+        ]
+        limits = { transfer = "1MiB", requests = 3, sends = 0, memory = "32MiB", cpu = "250ms", deadline = "1m", host_bytes = "1MB", output = "20000B", log_bytes = "4KiB" }
+
+        [plugins.todo.chat]
+        app = "sales"
+        users = ["*"]
+        groups = ["cidgroup=="]
+        card_template = "t.schema"
+        card_interval = "2s"
 
         [plugins.other]
         path = "/opt/other.wasm"
@@ -154,8 +173,44 @@ fn everything_set() {
             host_bytes: Some(1_000_000),
             output: Some(20_000),
             log_bytes: Some(4096),
+            transfer: Some(1 << 20),
+            requests: Some(3),
+            sends: Some(0),
         }
     );
+    assert!(todo.sha256.as_ref().unwrap().starts_with("9f86d081"));
+    assert_eq!(todo.lifetime, Lifetime::Resident { recycle_after: 1000 });
+    assert_eq!(todo.failure_reply.as_deref(), Some("no todo"));
+    assert_eq!(todo.grants.key_value, 16 << 20);
+    let http: Vec<String> = todo.grants.http.iter().map(|grant| format!("{grant:?}")).collect();
+    assert_eq!(
+        http,
+        [
+            r#"HttpGrant { scheme: Https, host: "api.example.com", port: None, private: false, headers: [] }"#,
+            r#"HttpGrant { scheme: Http, host: "inner.example.com", port: Some(8080), private: false, headers: [] }"#,
+            r#"HttpGrant { scheme: Https, host: "*.example.com", port: Some(8443), private: true, headers: ["authorization"] }"#,
+        ]
+    );
+    assert_eq!(todo.grants.http[2].headers[0].1.expose_secret(), "Bearer s3cret");
+    assert_eq!(
+        todo.grants.chat,
+        ChatGrant {
+            app: Some("sales".to_owned()),
+            users: vec!["*".to_owned()],
+            groups: vec!["cidgroup==".to_owned()],
+            live: belfry_plugin_host::LiveSettings {
+                template: Some("t.schema".to_owned()),
+                key: "content".to_owned(),
+                interval: Duration::from_secs(2),
+            },
+        }
+    );
+    let on = todo.on.as_ref().unwrap();
+    let event =
+        |n: f64| serde_json::json!({ "type": "dingtalk.org_dept_create", "data": { "n": n, "ok": true } });
+    assert!(on.matches(&event(2.0)) && !on.matches(&event(1.0)));
+    let schedules: Vec<_> = todo.schedules.iter().map(|one| (one.name(), one.missed())).collect();
+    assert_eq!(schedules, [("daily", belfry_pipeline::Missed::Once)]);
     assert_eq!(config.plugins[0].path, Path::new("/opt/other.wasm"));
     assert_eq!(config.cache_dir, Some(folder.path().join("cache")));
     assert_eq!(
@@ -302,6 +357,84 @@ const ADDED: &[(&str, &str)] = &[
     ("plugin name", "[plugins.\"to/do\"]\n"),
     ("plugin path empty", "[plugins.todo]\npath = \"\"\n"),
     ("plugin order too large", "[plugins.todo]\norder = 3_000_000_000\n"),
+    ("sha256", "[plugins.todo]\nsha256 = \"sha256:9f86\"\n"),
+    ("observer with commands", "[plugins.todo]\nobserve = true\ncommands = [\"/todo\"]\n"),
+    ("observe as text", "[plugins.todo]\nobserve = \"yes\"\n"),
+    ("per", "[plugins.todo]\nper = \"residents\"\n"),
+    ("recycled after one message", "[plugins.todo]\nrecycle_after = 10\n"),
+    ("recycled never", "[plugins.todo]\nper = \"resident\"\nrecycle_after = 0\n"),
+    ("kv without unit", "[plugins.todo]\nkv = \"1\"\n"),
+    ("kv too large", "[plugins.todo]\nkv = \"2GiB\"\n"),
+    ("http not a list", "[plugins.todo]\nhttp = \"https://api.example.com\"\n"),
+    ("http entry a number", "[plugins.todo]\nhttp = [443]\n"),
+    ("http without scheme", "[plugins.todo]\nhttp = [\"api.example.com\"]\n"),
+    ("http of another scheme", "[plugins.todo]\nhttp = [\"ftp://api.example.com\"]\n"),
+    ("http with a path", "[plugins.todo]\nhttp = [\"https://api.example.com/v1\"]\n"),
+    ("http with a wrong port", "[plugins.todo]\nhttp = [\"https://api.example.com:https\"]\n"),
+    ("http wildcard inside", "[plugins.todo]\nhttp = [\"https://api.*.com\"]\n"),
+    ("http with a password", "[plugins.todo]\nhttp = [\"https://me:${env:SECRET}@example.com\"]\n"),
+    ("http variable not set", "[plugins.todo]\nhttp = [\"${env:NOT_SET}\"]\n"),
+    ("http without host", "[plugins.todo]\nhttp = [{ port = 8443 }]\n"),
+    ("http host is a url", "[plugins.todo]\nhttp = [{ host = \"https://api.example.com\" }]\n"),
+    ("http host with port", "[plugins.todo]\nhttp = [{ host = \"api.example.com:8443\" }]\n"),
+    ("http unknown key", "[plugins.todo]\nhttp = [{ host = \"api.example.com\", header = {} }]\n"),
+    ("http scheme", "[plugins.todo]\nhttp = [{ host = \"api.example.com\", scheme = \"htps\" }]\n"),
+    ("http port", "[plugins.todo]\nhttp = [{ host = \"api.example.com\", port = 70000 }]\n"),
+    ("http private as text", "[plugins.todo]\nhttp = [{ host = \"api.example.com\", private = \"no\" }]\n"),
+    (
+        "http header name",
+        "[plugins.todo]\nhttp = [{ host = \"a.example.com\", headers = { \"a b\" = \"x\" } }]\n",
+    ),
+    (
+        "http header host",
+        "[plugins.todo]\nhttp = [{ host = \"a.example.com\", headers = { Host = \"x\" } }]\n",
+    ),
+    (
+        "http header value",
+        "[plugins.todo]\nhttp = [{ host = \"a.example.com\", headers = { A = \"s3cret\\nB: c\" } }]\n",
+    ),
+    (
+        "http header variable not set",
+        "[plugins.todo]\nhttp = [{ host = \"a.example.com\", headers = { A = \"${env:NOT_SET}\" } }]\n",
+    ),
+    ("chat app unknown", "[plugins.todo]\nchat = { app = \"sales\" }\n"),
+    ("chat app misspelt", "[plugins.todo]\nchat = { app = \"defalt\" }\n"),
+    ("chat user empty", "[plugins.todo]\nchat = { users = [\"\", \" a\"] }\n"),
+    ("chat group not a list", "[plugins.todo]\nchat = { groups = \"cid\" }\n"),
+    ("chat card key alone", "[plugins.todo]\nchat = { card_key = \"text\", card_interval = \"1s\" }\n"),
+    (
+        "chat card interval",
+        "[plugins.todo]\nchat = { card_template = \"x.schema\", card_interval = \"50ms\" }\n",
+    ),
+    ("chat card template empty", "[plugins.todo]\nchat = { card_template = \"\" }\n"),
+    ("pattern value not a list", "[plugins.todo]\non = { type = \"dingtalk.org_dept_create\" }\n"),
+    ("pattern with an unknown operator", "[plugins.todo]\non = { type = [{ prefiks = \"dingtalk.\" }] }\n"),
+    ("pattern not a table", "[plugins.todo]\non = \"dingtalk.org_dept_create\"\n"),
+    ("pattern with a date", "[plugins.todo]\non = { time = [2026-01-01] }\n"),
+    ("schedule not a list", "[plugins.todo]\nschedule = { name = \"daily\", cron = \"0 9 * * *\" }\n"),
+    ("schedule without cron", "[plugins.todo]\nschedule = [{ name = \"daily\" }]\n"),
+    ("schedule without name", "[plugins.todo]\nschedule = [{ cron = \"0 9 * * *\" }]\n"),
+    (
+        "schedule with a wrong cron line",
+        "[plugins.todo]\nschedule = [{ name = \"daily\", cron = \"9 o'clock\" }]\n",
+    ),
+    (
+        "schedule with an hour too late",
+        "[plugins.todo]\nschedule = [{ name = \"daily\", cron = \"0 25 * * *\" }]\n",
+    ),
+    (
+        "schedule with a wrong zone",
+        "[plugins.todo]\nschedule = [{ name = \"daily\", cron = \"0 9 * * *\", tz = \"Beijing\" }]\n",
+    ),
+    (
+        "schedule missed",
+        "[plugins.todo]\nschedule = [{ name = \"daily\", cron = \"0 9 * * *\", missed = \"all\" }]\n",
+    ),
+    (
+        "schedule twice",
+        "[[plugins.todo.schedule]]\nname = \"daily\"\ncron = \"0 9 * * *\"\n[[plugins.todo.schedule]]\nname = \"daily\"\ncron = \"0 8 * * *\"\n",
+    ),
+    ("limit count", "[plugins.todo]\nlimits = { requests = -1 }\n"),
     ("limit without unit", "[plugins.todo]\nlimits = { memory = \"64\" }\n"),
     ("limit as number", "[plugins.todo]\nlimits = { memory = 67108864 }\n"),
     ("limit zero", "[plugins.todo]\nlimits = { cpu = \"0ms\" }\n"),

@@ -11,7 +11,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::terminal::Terminal;
-use crate::config::{Limits, Plugin};
+use crate::config::Plugin;
 
 /// Editors save in several steps; a build starts when there was none for this long.
 const QUIET: Duration = Duration::from_millis(50);
@@ -39,15 +39,7 @@ impl Workshop {
         let built = build(&source, &terminal).await?;
         let path = serving.join(format!("{}.wasm", built.name));
         put_in_place(&built.wasm, &path)?;
-        let plugin = Plugin {
-            name: built.name,
-            path,
-            description: built.description,
-            commands: Vec::new(),
-            order: 0,
-            config: std::collections::BTreeMap::new(),
-            limits: Limits::default(),
-        };
+        let plugin = Plugin { description: built.description, ..Plugin::new(built.name, path) };
         Ok(Self { source, plugin, terminal, saves, _watcher: watcher })
     }
 
