@@ -48,6 +48,11 @@ impl AckHandle {
         (Self::new(topic, message_id.into(), socket, Arc::default(), None), DetachedAck { acks })
     }
 
+    /// What it answers.
+    pub const fn topic(&self) -> Topic {
+        self.topic
+    }
+
     /// Taken over: `{"response":null}` for callbacks, `{"status":"SUCCESS"}` for events.
     pub fn success(mut self) {
         self.send(200, "OK", self.success_data());

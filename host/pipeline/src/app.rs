@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use belfry_dingtalk::{
@@ -17,16 +18,18 @@ use belfry_dingtalk::{
 };
 use belfry_journal::{Appended, DeadLetter, Journal, JournalError, NewEvent, Position, Record, Route};
 use belfry_plugin_host::Plugins;
-use futures_util::{FutureExt, StreamExt, stream::FuturesOrdered};
+use futures_util::{FutureExt, StreamExt, future::join_all, stream::FuturesOrdered};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    AppSettings, PipelineConfig, PipelineLimits, PluginRoute,
+    AppSettings, PipelineConfig, PipelineLimits, PluginRoute, actions,
     admission::{Admission, Verdict},
     counters::{Count, Counting},
     delivery::Delivery,
+    events::{self, EventWork},
+    hub::{self, Hub},
     lanes::Lanes,
     live, message,
     pauses::pauses,
@@ -40,6 +43,10 @@ use crate::{
 /// No id of DingTalk's comes near this many bytes. Ids are remembered, so a message with a longer one is left out.
 const LONGEST_ID: usize = 1024;
 
+/// How long an event may wait for its place in the journal before DingTalk is asked to push it again later; it gives up
+/// after 3 seconds.
+const STORE_WITHIN: Duration = Duration::from_secs(2);
+
 /// A conversation's way is written down again when it lasts so much longer, in milliseconds: a route for each message
 /// would double the journal's work.
 const ROUTE_STEP: u64 = 10 * 60 * 1000;
@@ -50,6 +57,8 @@ pub(crate) struct App {
     pub(crate) client_id: String,
     pub(crate) admission: Admission,
     pub(crate) router: Router,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) tasks: TaskTracker,
     pub(crate) webhooks: WebhookClient,
     pub(crate) open_api: OpenApi,
     /// Replies to one conversation, as fast as DingTalk takes them.
@@ -86,17 +95,25 @@ pub(crate) struct App {
     delivering: Arc<Lanes<Delivery>>,
 }
 
-/// A message on its way into the journal.
-struct Received {
-    conversation: Arc<str>,
-    loaded: Loaded,
+/// What is on its way into the journal.
+enum Received {
+    Message {
+        conversation: Arc<str>,
+        loaded: Box<Loaded>,
+    },
+    /// An organisation event, with the lane of each plugin that takes it.
+    Event(Vec<Arc<str>>),
 }
+
+/// What came of it, for each of its events. The acknowledgement is gone if it could not wait.
+type Stored = (Option<AckHandle>, Vec<Result<Appended, JournalError>>);
 
 impl App {
     pub(crate) fn new(
         settings: &AppSettings,
         config: &PipelineConfig,
         plugins: Arc<Plugins>,
+        hub: Arc<Hub>,
         key_values: Arc<Store>,
         usage: Arc<Usage>,
         tasks: &TaskTracker,
@@ -113,7 +130,9 @@ impl App {
             name: settings.name.clone(),
             client_id: settings.dingtalk.client_id.clone(),
             admission: Admission::new(allowed, settings.denied_reply.clone(), limits.denied_told),
-            router: Router::new(plugins, settings.plugins.clone()),
+            router: Router::new(&settings.name, plugins, settings.plugins.clone(), hub.routes().clone()),
+            hub,
+            tasks: tasks.clone(),
             webhooks: WebhookClient::new(&config.transport, WebhookPolicy::for_app(&settings.dingtalk)),
             open_api: OpenApi::new(&config.transport, &settings.dingtalk),
             replies,
@@ -136,7 +155,7 @@ impl App {
             stopping,
             handling: Lanes::new(tasks.clone(), |work: Work| {
                 let (app, event) = (work.app.clone(), work.position);
-                async move { app.unless_panicking(event, None, work.handle()).await }
+                async move { app.unless_panicking(event, None, handle(work)).await }
             }),
             delivering: Lanes::new(tasks.clone(), |delivery: Delivery| {
                 let (app, event, index) = (delivery.app.clone(), delivery.event, delivery.index);
@@ -153,11 +172,11 @@ impl App {
         loop {
             tokio::select! {
                 biased;
-                Some((ack, received, appended)) = appending.next() => self.stored(ack, received, appended),
+                Some((received, (ack, appended))) = appending.next() => self.stored(ack, received, appended),
                 push = pushes.recv(), if open && appending.len() < self.limits.appending => match push {
-                    Some(push) => if let Some((ack, received, event)) = self.receive(push) {
+                    Some(push) => if let Some((ack, received, events)) = self.receive(push) {
                         let app = self.clone();
-                        appending.push_back(async move { (ack, received, app.append(event).await) });
+                        appending.push_back(async move { (received, app.append_all(ack, events).await) });
                     },
                     None => open = false,
                 },
@@ -167,11 +186,19 @@ impl App {
     }
 
     /// Reads a push and decides whether it goes on. What does not is acknowledged here, so that it never comes again.
-    fn receive(&self, push: Push) -> Option<(AckHandle, Received, NewEvent)> {
+    fn receive(self: &Arc<Self>, push: Push) -> Option<(AckHandle, Received, Vec<NewEvent>)> {
         self.usage.add(Kind::StreamPushes, 1);
-        if push.topic != Topic::BotMessage {
-            push.ack.error(404, "no handler");
-            return None;
+        match push.topic {
+            Topic::BotMessage => {}
+            Topic::Event => return self.receive_event(push),
+            Topic::CardCallback | Topic::Graph => {
+                self.act(push);
+                return None;
+            }
+            _ => {
+                push.ack.error(404, "no handler");
+                return None;
+            }
         }
         let (parsed, raw) = match BotMessage::parse_and_redact(&push.data) {
             Ok(read) => read,
@@ -222,6 +249,32 @@ impl App {
         Some(self.prepare(push, parsed, raw, answer))
     }
 
+    /// Reads an organisation event. It goes on to every plugin that takes it.
+    fn receive_event(self: &Arc<Self>, push: Push) -> Option<(AckHandle, Received, Vec<NewEvent>)> {
+        let Push { headers, data, ack, .. } = push;
+        let event = match events::of_push(&self.name, &headers, data) {
+            Ok(event) if event.id.len() <= LONGEST_ID => event,
+            problem => {
+                self.counting.unreadable.add();
+                let problem =
+                    problem.map_or_else(|problem| problem.to_string(), |_| "its id is too long".to_owned());
+                warn!(app = self.name, message_id = headers.message_id, problem, "an event is left out");
+                ack.success();
+                return None;
+            }
+        };
+        let known_as = format!("{}/event/{}", self.client_id, event.id);
+        let addressed = self.hub.address_of_app(self, &event, &known_as);
+        if addressed.is_empty() {
+            debug!(app = self.name, kind = event.kind, id = event.id, "no plugin takes the event");
+            ack.success();
+            return None;
+        }
+        let (lanes, events) =
+            addressed.into_iter().map(|addressed| (addressed.lane, addressed.event)).unzip();
+        Some((ack, Received::Event(lanes), events))
+    }
+
     /// The event for the journal, and the work that follows when it is there.
     fn prepare(
         &self,
@@ -229,7 +282,7 @@ impl App {
         parsed: BotMessage,
         raw: String,
         answer: Option<String>,
-    ) -> (AckHandle, Received, NewEvent) {
+    ) -> (AckHandle, Received, Vec<NewEvent>) {
         let dedupe = dedupe_key(&self.client_id, parsed.msg_id.as_deref(), &push.headers.message_id);
         let id = parsed.msg_id.clone().unwrap_or_else(|| push.headers.message_id.clone());
         let private = Private::new(&self.client_id, &parsed);
@@ -243,13 +296,31 @@ impl App {
         };
         let raw = stored.into_json_data().unwrap_or_default();
         let message = Arc::new(message::to_plugin(&self.name, &id, parsed, raw));
-        let loaded = Loaded { message, private: Arc::new(private), answer, _room: None };
-        (push.ack, Received { conversation, loaded }, event)
+        let loaded = Box::new(Loaded { message, private: Arc::new(private), answer, _room: None });
+        (push.ack, Received::Message { conversation, loaded }, vec![event])
+    }
+
+    /// Stores what came with one push. An organisation event that finds no place soon is asked for again, and taken all the
+    /// same: the repeat is known.
+    async fn append_all(&self, ack: AckHandle, events: Vec<NewEvent>) -> Stored {
+        let is_event = ack.topic() == Topic::Event;
+        let appended = join_all(events.into_iter().map(|event| self.append(event)));
+        if !is_event {
+            return (Some(ack), appended.await);
+        }
+        let mut appended = std::pin::pin!(appended);
+        match tokio::time::timeout(STORE_WITHIN, &mut appended).await {
+            Ok(appended) => (Some(ack), appended),
+            Err(_) => {
+                ack.event_later("the journal has no room at present");
+                (None, appended.await)
+            }
+        }
     }
 
     /// Stores an event. While the disk does not take it, it is tried again and not acknowledged, so that DingTalk keeps
     /// it: what piles up is bounded by what may be without an acknowledgement.
-    async fn append(&self, event: NewEvent) -> Result<Appended, JournalError> {
+    pub(crate) async fn append(&self, event: NewEvent) -> Result<Appended, JournalError> {
         let mut pauses = pauses(self.limits.longest_pause);
         loop {
             let problem = match self.journal.append(event.clone()).await {
@@ -282,11 +353,29 @@ impl App {
     /// The journal has answered: now, and not before, the gateway is told.
     fn stored(
         self: &Arc<Self>,
-        ack: AckHandle,
+        ack: Option<AckHandle>,
         received: Received,
+        appended: Vec<Result<Appended, JournalError>>,
+    ) {
+        let mut appended = appended.into_iter();
+        match (received, ack) {
+            (Received::Message { conversation, loaded }, Some(ack)) => {
+                if let Some(appended) = appended.next() {
+                    self.stored_message(ack, conversation, *loaded, appended);
+                }
+            }
+            (Received::Message { .. }, None) => {}
+            (Received::Event(lanes), ack) => self.stored_event(ack, lanes, appended),
+        }
+    }
+
+    fn stored_message(
+        self: &Arc<Self>,
+        ack: AckHandle,
+        conversation: Arc<str>,
+        mut loaded: Loaded,
         appended: Result<Appended, JournalError>,
     ) {
-        let Received { conversation, mut loaded } = received;
         let msg_id = &loaded.message.id;
         match appended {
             Ok(Appended::New(position)) => {
@@ -309,6 +398,38 @@ impl App {
                 error!(app = self.name, msg_id, %problem, "a message could not be stored; DingTalk will send it again");
                 ack.error(500, "not stored");
             }
+        }
+    }
+
+    fn stored_event(
+        self: &Arc<Self>,
+        ack: Option<AckHandle>,
+        lanes: Vec<Arc<str>>,
+        appended: impl Iterator<Item = Result<Appended, JournalError>>,
+    ) {
+        let mut refused = None;
+        for (lane, appended) in lanes.into_iter().zip(appended) {
+            match appended {
+                Ok(Appended::New(position)) => hub::handle(self, lane, position),
+                Ok(Appended::Duplicate) => {
+                    debug!(app = self.name, %lane, "a repeated event is dropped");
+                }
+                // It will not be smaller the next time.
+                Err(problem @ JournalError::TooLarge { .. }) => {
+                    error!(app = self.name, %lane, %problem, "an event is left out");
+                }
+                Err(problem) => refused = Some(problem),
+            }
+        }
+        match (refused, ack) {
+            (Some(problem), ack) => {
+                error!(app = self.name, %problem, "an event could not be stored; DingTalk will send it again");
+                if let Some(ack) = ack {
+                    ack.event_later("not stored");
+                }
+            }
+            (None, Some(ack)) => ack.success(),
+            (None, None) => {}
         }
     }
 
@@ -393,7 +514,7 @@ impl App {
     }
 
     /// What the journal orders a conversation's events by, and knows its route by.
-    fn key(&self, conversation: &str) -> String {
+    pub(crate) fn key(&self, conversation: &str) -> String {
         format!("{}/{conversation}", self.client_id)
     }
 
@@ -419,6 +540,20 @@ fn failure_replies(routes: &BTreeMap<String, PluginRoute>) -> BTreeMap<String, S
     let said =
         |(plugin, route): (&String, &PluginRoute)| Some((plugin.clone(), route.failure_reply.clone()?));
     routes.iter().filter_map(said).collect()
+}
+
+/// Has something of the journal handled by what it is.
+async fn handle(work: Work) -> ControlFlow<()> {
+    let lane = &work.conversation;
+    if lane.starts_with(hub::LANE) {
+        let Work { app, position, conversation: lane, .. } = work;
+        EventWork { app, position, lane }.handle().await
+    } else if lane.starts_with(actions::LANE) {
+        work.app.leave_callback(work.position);
+        ControlFlow::Continue(())
+    } else {
+        work.handle().await
+    }
 }
 
 /// The ClientID and the conversation of what the journal ordered by `key`.

@@ -10,7 +10,9 @@
 //! - `lanes`: work in order by conversation, parallel across conversations.
 //! - `work`: a message that is to be handled, with its tries.
 //! - `routing`: which plugins are asked about a message, in which order.
-//! - `schedule`: when a plugin's schedule is due.
+//! - `hub`, `events`: events that are no chat messages, each stored once for every plugin that takes it, and handled.
+//! - `schedule`, `ticker`: when a plugin's schedule is due, and the ticks.
+//! - `actions`: requests that DingTalk waits for, answered in the acknowledgement.
 //! - `reply`: what a plugin answered, as messages for the session webhook.
 //! - `effects`: what handling an event brings about, stored as one record.
 //! - `store`: the key-values of plugins.
@@ -22,6 +24,7 @@
 //! - `quota`: what the organisation's monthly quotas are used for.
 //! - `counters`, `monitor`: what becomes of the messages, for an operator.
 
+mod actions;
 mod admission;
 mod app;
 mod chat;
@@ -29,6 +32,8 @@ mod config;
 mod counters;
 mod delivery;
 mod effects;
+mod events;
+mod hub;
 mod lanes;
 mod live;
 mod message;
@@ -44,6 +49,7 @@ mod reply;
 mod routing;
 mod schedule;
 mod store;
+mod ticker;
 mod work;
 
 pub use config::{AppSettings, PipelineConfig, PipelineLimits, PluginRoute, Quota};

@@ -8,7 +8,13 @@ use belfry_plugin_host::types;
 use time::OffsetDateTime;
 
 /// The event type of a message to a bot.
-const MESSAGE_RECEIVED: &str = "dingtalk.message.received.v1";
+pub(crate) const MESSAGE_RECEIVED: &str = "dingtalk.message.received.v1";
+
+/// The event type of an action on a card.
+pub(crate) const CARD_ACTION: &str = "dingtalk.card.action";
+
+/// The event type of a call of an AI assistant.
+pub(crate) const AI_PLUGIN_CALL: &str = "dingtalk.ai-plugin.call";
 
 /// The source of an app's events, before its name.
 const SOURCE: &str = "/dingtalk/";
@@ -16,14 +22,31 @@ const SOURCE: &str = "/dingtalk/";
 /// The event of a message: what the journal keeps and rules see. `raw` is the payload without the session webhook, known to
 /// be JSON.
 pub(crate) fn to_event(app: &str, id: &str, message: &BotMessage, raw: String) -> CloudEvent {
-    let mut event = CloudEvent::new(id, format!("{SOURCE}{app}"), MESSAGE_RECEIVED);
-    event.subject = Some(message.conversation.id.clone());
-    event.time = message.created_at.and_then(time_of);
+    event_of(app, id, &message.conversation.id, message.created_at, raw)
+}
+
+/// The event of a message that plugins got, as JSON for patterns: the same as the journal's.
+pub(crate) fn as_json(message: &types::Message) -> serde_json::Value {
+    let sent_at = Some(message.sent_at).filter(|time| *time > 0);
+    let raw = message.raw.clone();
+    let event = event_of(&message.app, &message.id, &message.conversation.id, sent_at, raw);
+    serde_json::from_slice(&event.to_json()).unwrap_or_default()
+}
+
+fn event_of(app: &str, id: &str, conversation: &str, sent_at: Option<u64>, raw: String) -> CloudEvent {
+    let mut event = CloudEvent::new(id, source(app), MESSAGE_RECEIVED);
+    event.subject = Some(conversation.to_owned());
+    event.time = sent_at.and_then(time_of);
     event.datacontenttype = Some("application/json".to_owned());
-    let key = AttributeValue::String(message.conversation.id.clone());
+    let key = AttributeValue::String(conversation.to_owned());
     event.extensions.insert("partitionkey".to_owned(), key);
     event.data = Some(Data::parsed_json(raw));
     event
+}
+
+/// The source of an app's events.
+pub(crate) fn source(app: &str) -> String {
+    format!("{SOURCE}{app}")
 }
 
 /// The app that received an event's message.
@@ -37,7 +60,7 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn time_of(milliseconds: u64) -> Option<OffsetDateTime> {
+pub(crate) fn time_of(milliseconds: u64) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()
 }
 

@@ -16,10 +16,12 @@ use tracing::{debug, error, info, warn};
 use crate::{
     AppSettings, Monitor, PipelineConfig,
     app::App,
+    hub::Hub,
     monitor::{Shared, Watched},
     quota::Ledger,
     recovery,
     store::Store,
+    ticker::{self, Ticker},
 };
 
 /// How often the quotas' ledger is written, if anything was used.
@@ -68,11 +70,22 @@ impl Pipeline {
         let (ledger, usages) = Ledger::open(journal.clone(), config.quota, client_ids);
         let ledger = Arc::new(ledger);
         let key_values = Arc::new(Store::new(journal.clone()));
+        let hub = Arc::new(Hub::new(plugins.clone(), Arc::new(config.routes.clone())));
         let apps = config.apps.iter().zip(usages).map(|(settings, usage)| {
             let (plugins, key_values) = (plugins.clone(), key_values.clone());
-            Arc::new(App::new(settings, &config, plugins, key_values, usage, &tasks, stopping.clone()))
+            Arc::new(App::new(
+                settings,
+                &config,
+                plugins,
+                hub.clone(),
+                key_values,
+                usage,
+                &tasks,
+                stopping.clone(),
+            ))
         });
         let apps: Vec<Arc<App>> = apps.collect();
+        hub.meet(&apps);
         // Before anything new can come: what is pending goes first in its conversation.
         let left_alone = recovery::take_up(&apps, &*journal).await?;
         let connect = |(app, settings): (Arc<App>, &AppSettings)| {
@@ -86,7 +99,7 @@ impl Pipeline {
             let generations = plugins.changed();
             let wanted = app.router.subscriptions();
             if wanted.is_empty() {
-                info!(app = app.name, "no plugin handles messages: nothing is subscribed");
+                info!(app = app.name, "no plugin takes anything of it: nothing is subscribed");
             }
             let (subscribe, subscriptions) = watch::channel(wanted);
             let (client, pushes) = StreamClient::spawn(
@@ -102,6 +115,11 @@ impl Pipeline {
             (watched, (client, source))
         };
         let (apps, connections) = apps.into_iter().zip(&config.apps).map(connect).unzip();
+        let ticker = Ticker::new(&hub, &*journal).await?;
+        if !ticker.is_empty() {
+            ticker::tell(&ticker);
+            watchers.push(tokio::spawn(ticker.run(hub, journal.clone(), stopping.clone())));
+        }
         watchers.push(tokio::spawn(settle(ledger.clone())));
         let shared = Arc::new(Shared { apps, ledger, journal, left_alone });
         Ok(Self { shared, connections, stopping, tasks, watchers })
@@ -177,7 +195,7 @@ async fn tell_connection(app: String, mut state: watch::Receiver<ConnectionState
     while state.changed().await.is_ok() {
         let state = state.borrow_and_update().clone();
         match state {
-            ConnectionState::Idle => info!(app, "no plugin handles messages: nothing is subscribed"),
+            ConnectionState::Idle => info!(app, "no plugin takes anything of it: nothing is subscribed"),
             ConnectionState::Connecting { attempt } => debug!(app, attempt, "connecting to DingTalk"),
             ConnectionState::Open { endpoint, .. } => info!(app, endpoint, "connected to DingTalk"),
             ConnectionState::Waiting { error, until } => {

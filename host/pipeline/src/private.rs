@@ -20,9 +20,17 @@ pub(crate) struct Private {
     /// Whether it was written in a private chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) private_chat: bool,
+    /// Of an event that is no message: the plugin that gets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plugin: Option<String>,
 }
 
 impl Private {
+    /// Of an event that is no message: nobody waits for an answer.
+    pub(crate) fn of_event(client_id: &str, plugin: &str) -> Self {
+        Self { client_id: client_id.to_owned(), plugin: Some(plugin.to_owned()), ..Self::default() }
+    }
+
     pub(crate) fn new(client_id: &str, message: &BotMessage) -> Self {
         let private_chat = message.conversation.kind == ConversationKind::Private;
         Self {
@@ -31,6 +39,7 @@ impl Private {
             robot: message.robot_code.clone().filter(|robot| robot != client_id),
             person: message.sender.staff_id.clone().filter(|_| private_chat),
             private_chat,
+            plugin: None,
         }
     }
 

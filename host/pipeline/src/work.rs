@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use belfry_dingtalk::{BotMessage, OutMessage};
 use belfry_event::CloudEvent;
 use belfry_journal::{Culprit, DeadLetter, NOTICE, Position, Record, StoredEvent};
-use belfry_plugin_host::{CallError, types};
+use belfry_plugin_host::{CallError, Done, Plugin, types};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
@@ -213,7 +213,7 @@ impl Work {
         let (message, origin) = (&loaded.message, self.origin(loaded));
         let generation = table.generation();
         let mut answer = Answer { plugin: String::new(), generation, replies: None, writes: Vec::new() };
-        for plugin in table.asked_about(message) {
+        for plugin in &table.asked_about(message) {
             let failed = |error| Failure { plugin: plugin.name().to_owned(), generation, error };
             let context = self.app.context(&origin, plugin, table.infos.clone(), None);
             let done = plugin.on_message(message.clone(), &context).await.map_err(failed)?;
@@ -239,7 +239,40 @@ impl Work {
                 }
             }
         }
+        for plugin in &table.observers(message) {
+            let context = self.app.context(&origin, plugin, table.infos.clone(), None);
+            self.observe(plugin, plugin.on_message(message.clone(), &context).await, &mut answer);
+        }
         Ok(answer)
+    }
+
+    /// Who looks on takes nothing and holds nothing up: its failure is told and forgotten, and only its writes count.
+    fn observe(
+        &self,
+        plugin: &Plugin,
+        observed: Result<Done<types::Outcome>, CallError>,
+        answer: &mut Answer,
+    ) {
+        let (app, name) = (&self.app.name, plugin.name());
+        let done = match observed {
+            Ok(done) => done,
+            Err(problem) => {
+                let reason = problem.reason();
+                warn!(app, plugin = name, event = self.position.0, reason, "a plugin that observes failed");
+                return;
+            }
+        };
+        if matches!(&done.value, types::Outcome::Reply(replies) if !replies.is_empty()) {
+            warn!(
+                app,
+                plugin = name,
+                event = self.position.0,
+                "replies of a plugin that observes are dropped"
+            );
+        }
+        if !done.writes.is_empty() {
+            answer.writes.push(PluginWrites::of(plugin, done.writes));
+        }
     }
 
     /// Stores what the plugins made of the message. An error comes with the plugin and the generation it is about.
@@ -353,6 +386,9 @@ pub fn read_message(payload: &[u8]) -> Result<types::Message, String> {
 fn read(payload: &[u8]) -> Result<(CloudEvent, BotMessage, String), String> {
     let event =
         CloudEvent::from_json(payload).map_err(|error| format!("the event cannot be read: {error}"))?;
+    if event.kind != message::MESSAGE_RECEIVED {
+        return Err(format!("it is no message but `{}`", event.kind));
+    }
     let raw = event.json_data().ok_or_else(|| "the event has no data".to_owned())?.to_owned();
     let parsed = BotMessage::parse(&raw).map_err(|error| error.to_string())?;
     Ok((event, parsed, raw))
