@@ -99,7 +99,7 @@ impl Pipeline {
             let generations = plugins.changed();
             let wanted = app.router.subscriptions();
             if wanted.is_empty() {
-                info!(app = app.name, "no plugin takes anything of it: nothing is subscribed");
+                info!(app = app.name, "no plugin handles messages: nothing is subscribed");
             }
             let (subscribe, subscriptions) = watch::channel(wanted);
             let (client, pushes) = StreamClient::spawn(
@@ -195,7 +195,7 @@ async fn tell_connection(app: String, mut state: watch::Receiver<ConnectionState
     while state.changed().await.is_ok() {
         let state = state.borrow_and_update().clone();
         match state {
-            ConnectionState::Idle => info!(app, "no plugin takes anything of it: nothing is subscribed"),
+            ConnectionState::Idle => info!(app, "no plugin handles messages: nothing is subscribed"),
             ConnectionState::Connecting { attempt } => debug!(app, attempt, "connecting to DingTalk"),
             ConnectionState::Open { endpoint, .. } => info!(app, endpoint, "connected to DingTalk"),
             ConnectionState::Waiting { error, until } => {
