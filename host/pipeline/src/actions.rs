@@ -12,6 +12,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     app::App,
+    chat::{Gate, plugin_of_card},
+    delivery::Held,
     effects::{Effects, Origin},
     message::{self, AI_PLUGIN_CALL, CARD_ACTION, now_ms, time_of},
     private::Private,
@@ -98,12 +100,16 @@ impl App {
     async fn run(self: &Arc<Self>, callback: Callback, position: Position, ack: AckHandle, until: Instant) {
         let lane: Arc<str> = format!("{LANE}{}", callback.request.subject).into();
         let private = Arc::new(Private { client_id: self.client_id.clone(), ..Private::default() });
-        let origin = Origin { position, id: callback.event.id.as_str().into(), lane, in_conversation: false, private };
+        let origin =
+            Origin { position, id: callback.event.id.as_str().into(), lane, in_conversation: false, private };
         let json = || serde_json::from_slice(&callback.event.to_json()).unwrap_or_default();
         let table = self.router.table();
-        let answer = match table.asked_to_act(json) {
+        // DingTalk forbids changing a card while it waits: what the plugin sends leaves when the answer has.
+        let (gate, held) = Gate::closed();
+        let sender = Some(callback.request.subject.as_str()).filter(|_| callback.kind == Kind::Card);
+        let answer = match table.asked_to_act(sender.and_then(plugin_of_card), json) {
             Some(plugin) => {
-                let asked = self.ask(&plugin, table.infos.clone(), &callback, &origin);
+                let asked = self.ask(&plugin, table.infos.clone(), &callback, &origin, held);
                 timeout_at(until, asked)
                     .await
                     .unwrap_or_else(|_| Err(NoAnswer::late(&format!("plugin `{}`", plugin.name()))))
@@ -121,6 +127,7 @@ impl App {
                 let _ = self.complete(&origin, Effects::default());
             }
         }
+        gate.open();
     }
 
     /// Has the plugin answer, and stores what it wrote.
@@ -130,10 +137,11 @@ impl App {
         infos: Arc<[belfry_plugin_host::PluginInfo]>,
         callback: &Callback,
         origin: &Origin,
+        held: Held,
     ) -> Result<Value, NoAnswer> {
         let failed = |error: CallError| NoAnswer::of(error.reason().to_owned());
         for _ in 0..MOST_CONFLICTS {
-            let context = self.context(origin, plugin, infos.clone());
+            let context = self.context(origin, plugin, infos.clone(), Some(held.clone()));
             let done = plugin.on_action(callback.request.clone(), &context).await.map_err(failed)?;
             let answer = callback
                 .kind

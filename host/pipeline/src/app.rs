@@ -58,7 +58,6 @@ pub(crate) struct App {
     pub(crate) admission: Admission,
     pub(crate) router: Router,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) tasks: TaskTracker,
     pub(crate) webhooks: WebhookClient,
     pub(crate) open_api: OpenApi,
     /// Replies to one conversation, as fast as DingTalk takes them.
@@ -132,7 +131,6 @@ impl App {
             admission: Admission::new(allowed, settings.denied_reply.clone(), limits.denied_told),
             router: Router::new(&settings.name, plugins, settings.plugins.clone(), hub.routes().clone()),
             hub,
-            tasks: tasks.clone(),
             webhooks: WebhookClient::new(&config.transport, WebhookPolicy::for_app(&settings.dingtalk)),
             open_api: OpenApi::new(&config.transport, &settings.dingtalk),
             replies,

@@ -16,9 +16,8 @@ use crate::{
     hub::{self, Addressed},
     message::{self, now_ms, time_of},
     pauses::pauses,
-    payload::{self, Address, Content},
     private::Private,
-    reply,
+    reply::{self, Ways},
     store::{PluginWrites, Refused},
 };
 
@@ -201,7 +200,7 @@ impl EventWork {
         let context = app.context(&origin, plugin, app.router.table().infos.clone(), None);
         let event = Arc::new(to_plugin(&loaded.event, loaded.attempt));
         let done = plugin.on_event(event, &context).await.map_err(failed)?;
-        let (mut effects, emitted) = self.effects(plugin, &loaded.event, done.value).map_err(failed)?;
+        let (mut effects, emitted) = self.effects(plugin, loaded, done.value).map_err(failed)?;
         if !done.writes.is_empty() {
             effects.writes.push(PluginWrites::of(plugin, done.writes));
         }
@@ -237,10 +236,11 @@ impl EventWork {
     fn effects(
         &self,
         plugin: &Plugin,
-        cause: &CloudEvent,
+        loaded: &Loaded,
         wanted: Vec<types::Effect>,
     ) -> Result<(Effects, Vec<(Arc<App>, Arc<str>)>), CallError> {
         let (name, most) = (plugin.name(), self.app.limits.replies);
+        let ways = Ways { private: &loaded.private, conversation: None, plugin: name };
         let refuse = |problem: String| CallError::Permanent(format!("plugin `{name}` {problem}"));
         if wanted.len() > most {
             let problem = format!("returned {} effects to one event; {most} is the most", wanted.len());
@@ -250,11 +250,17 @@ impl EventWork {
         for (index, effect) in wanted.into_iter().enumerate() {
             match effect {
                 types::Effect::Send(send) => {
-                    let to = granted(plugin, send.to).map_err(refuse)?;
-                    effects.deliveries.extend(deliveries(&to, send.message, name));
+                    granted(plugin, &send.to).map_err(refuse)?;
+                    let sent = reply::outgoing(send.message, send.to, &ways).map_err(refuse)?;
+                    let first = effects.deliveries.len();
+                    effects.deliveries.extend(
+                        (first..)
+                            .zip(sent)
+                            .map(|(place, message)| message.payload(&format!("{}-{place}", self.position.0))),
+                    );
                 }
                 types::Effect::Emit(new) => {
-                    let event = self.emit(name, cause, index, new).map_err(refuse)?;
+                    let event = self.emit(name, &loaded.event, index, new).map_err(refuse)?;
                     let known_as = format!("emitted/{}", event.id);
                     for Addressed { app, lane, event } in self.app.hub.address(&event, &known_as) {
                         emitted.push((app, lane));
@@ -359,8 +365,8 @@ fn to_plugin(event: &CloudEvent, attempt: u32) -> types::Event {
     }
 }
 
-/// Where a message goes, if the plugin may send there.
-fn granted(plugin: &Plugin, to: types::Target) -> Result<Address, String> {
+/// Whether the plugin may send there.
+fn granted(plugin: &Plugin, to: &types::Target) -> Result<(), String> {
     let grant = &plugin.spec().grants.chat;
     let has = |list: &[String], id: &str| list.iter().any(|granted| granted == "*" || granted == id);
     let refused = |key: &str, id: &str| {
@@ -371,23 +377,10 @@ fn granted(plugin: &Plugin, to: types::Target) -> Result<Address, String> {
         types::Target::Current => {
             Err("sent to `current`, but an event has no conversation: name a user or a group".to_owned())
         }
-        types::Target::User(id) if has(&grant.users, &id) => Ok(Address::Person(id)),
-        types::Target::User(id) => Err(refused("users", &id)),
-        types::Target::Group(id) if has(&grant.groups, &id) => Ok(Address::Group(id)),
-        types::Target::Group(id) => Err(refused("groups", &id)),
+        types::Target::User(id) if !has(&grant.users, id) => Err(refused("users", id)),
+        types::Target::Group(id) if !has(&grant.groups, id) => Err(refused("groups", id)),
+        types::Target::User(_) | types::Target::Group(_) => Ok(()),
     }
-}
-
-fn deliveries(to: &Address, message: types::Reply, plugin: &str) -> Vec<bytes::Bytes> {
-    let contents = match message {
-        types::Reply::Image(image) => vec![Content::Image(image.source)],
-        types::Reply::File(file) => vec![Content::File { media_id: file.media_id, name: file.name }],
-        message => {
-            let private = matches!(to, Address::Person(_));
-            reply::to_messages(vec![message], private, plugin).into_iter().map(Content::Message).collect()
-        }
-    };
-    contents.into_iter().map(|content| payload::addressed(to.clone(), content)).collect()
 }
 
 #[cfg(test)]

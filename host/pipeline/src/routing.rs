@@ -173,12 +173,17 @@ impl Table {
         entries.filter(|entry| event.is_taken_by(entry)).map(|entry| entry.plugin.clone()).collect()
     }
 
-    /// The plugin to ask about a callback whose event this is: the first that handles such and whose pattern, if it has one,
-    /// takes it.
-    pub(crate) fn asked_to_act(&self, event: impl Fn() -> Value) -> Option<Arc<Plugin>> {
+    /// The plugin to ask about a callback whose event this is: of those that handle such and whose pattern, if they have one,
+    /// takes it, the one that sent the card, else the first.
+    pub(crate) fn asked_to_act(
+        &self,
+        sender: Option<&str>,
+        event: impl Fn() -> Value,
+    ) -> Option<Arc<Plugin>> {
         let mut event = Lazy { make: event, made: None };
-        let mut entries = self.entries.iter().filter(|entry| entry.plugin.handles(Handler::Action));
-        entries.find(|entry| event.is_taken_by(entry)).map(|entry| entry.plugin.clone())
+        let entries = || self.entries.iter().filter(|entry| entry.plugin.handles(Handler::Action));
+        let sent = entries().filter(|entry| Some(entry.plugin.name()) == sender);
+        sent.chain(entries()).find(|entry| event.is_taken_by(entry)).map(|entry| entry.plugin.clone())
     }
 }
 
