@@ -80,6 +80,7 @@ impl Story {
             conversation: conversation.into(),
             via: Via::Webhook,
             staff_id: None,
+            key: None,
             call,
             body: json!({"msgtype": "text", "text": {"content": format!("{id} is answered")}, "msgUuid": uuid}),
             uuid: Some(uuid.to_owned()),

@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+mod console;
 pub mod control;
 mod convert;
 pub mod dev;

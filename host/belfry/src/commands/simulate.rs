@@ -1,12 +1,18 @@
 //! `belfry simulate`: a DingTalk on this machine, for a bot in another process.
 
+use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use belfry_simulator::{ClosedBy, Happening, OutcomeUnknown, Record, Simulator, SimulatorConfig, Told, Via};
+use belfry_simulator::{
+    CardChange, CardStep, ClosedBy, Happening, OutcomeUnknown, Person, Record, Simulator, SimulatorConfig,
+    Told, Via,
+};
+use tokio::sync::mpsc;
 
 use crate::cli::SimulateArgs;
+use crate::console;
 use crate::signals::StopSignals;
 
 pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
@@ -21,8 +27,17 @@ pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("simulate DingTalk on port {} (--port 0 takes a free one)", args.port))?;
     super::print(&directions(simulator.base_url()))?;
     let mut records = simulator.watch(0);
+    let mut lines = lines();
+    let user = Person::default().staff_id.unwrap_or_default();
     loop {
         tokio::select! {
+            Some(line) = lines.recv() => {
+                let said = match line.trim() {
+                    "" => continue,
+                    line => console::obey(&simulator, line, &user),
+                };
+                super::print(&format!("{}\n", said.as_deref().unwrap_or(console::HELP)))?;
+            }
             () = stop.wait() => break,
             record = records.next() => match record {
                 Some(record) => if let Some(line) = line(&record) {
@@ -34,6 +49,27 @@ pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
     }
     simulator.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is typed. Nothing where reading would stop the process, as in the background of a shell.
+fn lines() -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel(16);
+    #[cfg(unix)]
+    {
+        use rustix::{process::getpgrp, termios::tcgetpgrp};
+        if std::io::stdin().is_terminal() && tcgetpgrp(std::io::stdin()).ok() != Some(getpgrp()) {
+            return lines;
+        }
+    }
+    // A thread of its own: one that waits for a line cannot be ended, and must not keep the runtime.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if sender.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
 }
 
 /// How each SDK is pointed at the simulator.
@@ -69,11 +105,16 @@ Say something to the bot:
 
     curl {base}/_simulator/say -H 'content-type: application/json' -d '{{"conversation":"cid1","content":{{"kind":"text","text":"hello"}}}}'
 
+Or type here:
+
+{}
+
 What else it can do (events, faults, disconnects, records):
 
     curl {base}/_simulator
 
-"#
+"#,
+        console::HELP
     )
 }
 
@@ -109,6 +150,27 @@ fn line(record: &Record) -> Option<String> {
             };
             let unseen = if reply.posted { "" } else { " (a repeat, which nobody sees)" };
             format!("replied     {} {}{through}{unseen}: {}", reply.client_id, reply.msgtype(), reply.text())
+        }
+        Happening::Card(CardStep { client_id, out_track_id, step, .. }) => {
+            let what = match step {
+                CardChange::Created { template, spaces, data } => {
+                    console::card(out_track_id, template, spaces, data)
+                }
+                CardChange::Updated { data, .. } => format!("{out_track_id}{}", console::variables(data)),
+                CardChange::Answered { user, data, .. } => {
+                    format!("{out_track_id} after a press of {user}{}", console::variables(data))
+                }
+                CardChange::Streamed { key, content, flow } => {
+                    let end = console::ending(*flow).unwrap_or("growing");
+                    format!("{out_track_id} {key}, {end}: {content}")
+                }
+            };
+            format!("card        {client_id} {what}")
+        }
+        Happening::Recalled { client_id, keys, .. } => format!("recalled    {client_id} {}", keys.join(", ")),
+        Happening::Located { client_id, code, .. } => format!("download    {client_id} {code}"),
+        Happening::Uploaded(upload) => {
+            format!("uploaded    {} {} ({} bytes)", upload.client_id, upload.name, upload.bytes)
         }
         Happening::OutcomeUnknown(unknown) => {
             let OutcomeUnknown { client_id, taken, told, .. } = unknown;

@@ -1,15 +1,17 @@
 //! What a person types, and what the bot answers.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use belfry_journal::{Journal, JournalStats};
-use belfry_simulator::{Content, Happening, Person, Reply, Say, Simulator, conversation_id};
+use belfry_simulator::{
+    CardChange, CardStep, Content, Happening, Person, Reply, Say, Simulator, conversation_id,
+};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::terminal::Terminal;
-use crate::wiring::Running;
+use crate::{console, wiring::Running};
 
 const QUIT: &str = ":quit";
 
@@ -18,6 +20,9 @@ What you type is said to the bot. Lines that begin with a colon are for belfry:
   :group             talk in a group, where the bot is mentioned; :private goes back
   :as NAME           be somebody else; :external NAME somebody from outside, without a staff id
   :send KIND         send a picture, richText, audio, video, file, markdown, interactiveCard or chatRecord
+  :event TYPE [JSON] an event of the organisation, such as user_add_org {\"userId\":[\"kim\"]}
+  :press CARD ACTION [NAME=VALUE …]
+                     press a button of a card; the beginning of its id will do, . is the newest card
   :help              this
   :quit              stop (Ctrl-D too)";
 
@@ -48,6 +53,7 @@ impl Chat {
         self.terminal.note("chat with the bot; :help lists what else there is, :quit stops");
         let mut place = Place { group: false, person: Person::default() };
         let mut watch = self.simulator.watch(self.simulator.now());
+        let mut cards = LiveTexts::default();
         loop {
             tokio::select! {
                 line = lines.recv() => match line {
@@ -55,19 +61,21 @@ impl Chat {
                     Some(line) => self.hear(line.trim(), &mut place),
                     None => break,
                 },
-                Some(record) = watch.next() => if let Happening::Replied(reply) = &record.what {
-                    self.terminal.answer(&shown(reply));
-                }
+                Some(record) = watch.next() => self.show(&record.what, &mut cards),
             }
         }
         // Answers to the last line may still be on their way, as when the lines came from a pipe.
         self.settle(Duration::from_secs(5)).await;
         while let Ok(Some(record)) = tokio::time::timeout(Duration::from_millis(20), watch.next()).await {
-            if let Happening::Replied(reply) = &record.what {
-                self.terminal.answer(&shown(reply));
-            }
+            self.show(&record.what, &mut cards);
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn show(&self, what: &Happening, cards: &mut LiveTexts) {
+        if let Some(text) = cards.shown(what) {
+            self.terminal.answer(&text);
+        }
     }
 
     fn hear(&self, line: &str, place: &mut Place) {
@@ -85,7 +93,11 @@ impl Chat {
                 Some(content) => self.say(place, content),
                 None => self.terminal.note(HELP),
             },
-            _ if word.starts_with(':') => self.terminal.note(HELP),
+            _ if word.starts_with(':') => {
+                let user = place.person.staff_id.as_deref().unwrap_or_default();
+                let said = console::obey(&self.simulator, line, user);
+                self.terminal.note(said.as_deref().unwrap_or(HELP));
+            }
             _ => self.say(place, Content::text(line)),
         }
     }
@@ -135,11 +147,8 @@ impl Chat {
 
     fn replies(&self, since: u64) -> Vec<String> {
         let page = self.simulator.records(since, usize::MAX);
-        let reply = |what: &Happening| match what {
-            Happening::Replied(reply) => Some(shown(reply)),
-            _ => None,
-        };
-        page.records.iter().filter_map(|record| reply(&record.what)).collect()
+        let mut cards = LiveTexts::default();
+        page.records.iter().filter_map(|record| cards.shown(&record.what)).collect()
     }
 
     /// Waits until the message said after `since` is taken and all that came of it has arrived.
@@ -166,6 +175,58 @@ impl Chat {
             sleep(Duration::from_millis(2)).await;
         }
     }
+}
+
+/// What was shown of the texts that grow in cards, by card and variable. A card that is finished is forgotten; of others at
+/// most [`MAX_LIVE`].
+#[derive(Default)]
+struct LiveTexts(HashMap<(Arc<str>, String), String>);
+
+/// Growing texts that are remembered; beyond, one is shown from its beginning again.
+const MAX_LIVE: usize = 1_000;
+
+impl LiveTexts {
+    /// What a person reads of something that happened.
+    fn shown(&mut self, what: &Happening) -> Option<String> {
+        let text = match what {
+            Happening::Replied(reply) => return Some(shown(reply)),
+            Happening::Recalled { keys, .. } => format!("[{} taken back]", keys.len()),
+            Happening::Card(CardStep { out_track_id, step, .. }) => self.card(out_track_id, step)?,
+            _ => return None,
+        };
+        Some(plain(&text))
+    }
+
+    fn card(&mut self, id: &Arc<str>, step: &CardChange) -> Option<String> {
+        Some(match step {
+            CardChange::Created { template, spaces, data } => console::card(id, template, spaces, data),
+            CardChange::Updated { data, .. } | CardChange::Answered { data, .. } => {
+                format!("[card {id}]{}", console::variables(data))
+            }
+            CardChange::Streamed { key, content, flow } => {
+                let name = (Arc::clone(id), key.clone());
+                let before = self.0.remove(&name).unwrap_or_default();
+                let new = match console::growth(&before, content) {
+                    Some(new) => new.to_owned(),
+                    None => format!("(anew) {content}"),
+                };
+                let end = console::ending(*flow);
+                if end.is_none() && self.0.len() < MAX_LIVE {
+                    self.0.insert(name, content.clone());
+                }
+                if new.is_empty() && end.is_none() {
+                    return None;
+                }
+                let end = end.map(|end| format!(" [{end}]")).unwrap_or_default();
+                format!("[card {id}] …{new}{end}")
+            }
+        })
+    }
+}
+
+/// What a plugin wrote must not steer the terminal.
+fn plain(text: &str) -> String {
+    text.chars().filter(|&c| c == '\n' || c == '\t' || !c.is_control()).collect()
 }
 
 fn sample(kind: &str) -> Option<Content> {
@@ -203,6 +264,5 @@ fn shown(reply: &Reply) -> String {
         }
         _ => reply.text(),
     };
-    // What a plugin wrote must not steer the terminal.
-    text.chars().filter(|&c| c == '\n' || c == '\t' || !c.is_control()).collect()
+    plain(&text)
 }
