@@ -79,14 +79,7 @@ bool exports_belfry_bot_message_handler_on_message(belfry_message *message, belf
 }
 
 void exports_belfry_bot_describe_describe(exports_belfry_bot_describe_info_t *info) {
-  // What is returned is freed by the bindings, so it is on the heap.
-  info->commands.ptr = malloc(sizeof *info->commands.ptr);
-  if (info->commands.ptr == NULL) abort();
-  info->commands.len = 1;
-  info->commands.ptr[0].name = belfry_string("/note");
-  info->commands.ptr[0].help = belfry_string("Notes: add TEXT, list, fetch");
-  info->name = belfry_string("notes");
-  info->version = belfry_string("0.1.0");
-  info->description = belfry_string("Keeps notes");
-  info->help = belfry_string("");
+  belfry_describe(info, "notes", "0.1.0", "Keeps notes");
+  belfry_add_command(info, "/note", "Notes: add TEXT, list, fetch");
+  belfry_add_command(info, "/hello", "Greets");
 }

@@ -14,7 +14,10 @@ func init() {
 		Name:        "notes",
 		Version:     "0.1.0",
 		Description: "Keeps notes",
-		Commands:    []belfry.CommandInfo{{Name: "/note", Help: "Notes: add TEXT, list, fetch"}},
+		Commands: []belfry.CommandInfo{
+			{Name: "/note", Help: "Notes: add TEXT, list, fetch"},
+			{Name: "/hello", Help: "Greets"},
+		},
 	})
 }
 

@@ -35,7 +35,10 @@ export const describe = {
       name: "notes",
       version: "0.1.0",
       description: "Keeps notes",
-      commands: [{ name: "/note", help: "Notes: add TEXT, list, fetch" }],
+      commands: [
+        { name: "/note", help: "Notes: add TEXT, list, fetch" },
+        { name: "/hello", help: "Greets" },
+      ],
       help: "",
     };
   },

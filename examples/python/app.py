@@ -36,7 +36,8 @@ class MessageHandler:
 
 class Describe:
     def describe(self) -> Info:
-        return Info("notes", "0.1.0", "Keeps notes", [Command("/note", "Notes: add TEXT, list, fetch")], "")
+        commands = [Command("/note", "Notes: add TEXT, list, fetch"), Command("/hello", "Greets")]
+        return Info("notes", "0.1.0", "Keeps notes", commands, "")
 
 
 def add(key: str, text: str) -> str:

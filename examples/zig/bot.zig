@@ -69,6 +69,9 @@ export fn exports_belfry_bot_describe_describe(info: *c.exports_belfry_bot_descr
         .name = "notes",
         .version = "0.1.0",
         .description = "Keeps notes",
-        .commands = &.{.{ .name = "/note", .help = "Notes: add TEXT, list, fetch" }},
+        .commands = &.{
+            .{ .name = "/note", .help = "Notes: add TEXT, list, fetch" },
+            .{ .name = "/hello", .help = "Greets" },
+        },
     });
 }

@@ -8,7 +8,7 @@ belfry_plugin::export!(Notes: MessageHandler, Describe);
 
 impl Describe for Notes {
     fn describe() -> Info {
-        belfry_plugin::describe!("/note" => "Notes: add TEXT, list, fetch")
+        belfry_plugin::describe!("/note" => "Notes: add TEXT, list, fetch", "/hello" => "Greets")
     }
 }
 

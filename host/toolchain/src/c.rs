@@ -77,7 +77,11 @@ pub(crate) fn bindings(project: &Project) -> Result<(), BuildError> {
         }
         put(&project.out.join(name), &bytes)?;
     }
-    put(&project.out.join("belfry.h"), HELPER.as_bytes())
+    let describes = files
+        .iter()
+        .any(|(_, bytes)| String::from_utf8_lossy(bytes).contains("exports_belfry_bot_describe_info_t"));
+    let define = if describes { "#define BELFRY_DESCRIBE\n" } else { "" };
+    put(&project.out.join("belfry.h"), format!("{define}{HELPER}").as_bytes())
 }
 
 /// The files of the project to be compiled, and the bindings.

@@ -1,5 +1,7 @@
 //! Building guests.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 
 use belfry_toolchain::{BuildError, Options, Progress, build, build_with};

@@ -14,9 +14,9 @@
 
 #include "bot.h"
 
-typedef exports_belfry_bot_message_handler_message_t belfry_message;
-typedef exports_belfry_bot_message_handler_outcome_t belfry_outcome;
-typedef exports_belfry_bot_message_handler_failure_t belfry_failure;
+typedef belfry_bot_types_message_t belfry_message;
+typedef belfry_bot_types_outcome_t belfry_outcome;
+typedef belfry_bot_types_failure_t belfry_failure;
 typedef belfry_bot_fetch_response_t belfry_response;
 
 #define BELFRY_PRINTF(text, first) __attribute__((unused, format(printf, text, first)))
@@ -175,6 +175,29 @@ BELFRY_PRINTF(1, 2) static void belfry_die(const char *format, ...) {
   fputc('\n', stderr);
   abort();
 }
+
+#ifdef BELFRY_DESCRIBE
+// The answer to `describe`, without commands and help.
+BELFRY_FUNCTION void belfry_describe(exports_belfry_bot_describe_info_t *info, const char *name, const char *version,
+                                     const char *description) {
+  memset(info, 0, sizeof *info);
+  info->name = belfry_string(name);
+  info->version = belfry_string(version);
+  info->description = belfry_string(description);
+  info->help = belfry_string("");
+}
+
+// One more command in that answer.
+BELFRY_FUNCTION void belfry_add_command(exports_belfry_bot_describe_info_t *info, const char *name, const char *help) {
+  size_t length = info->commands.len + 1;
+  exports_belfry_bot_describe_command_t *commands = realloc(info->commands.ptr, length * sizeof *commands);
+  if (commands == NULL) abort();
+  commands[length - 1].name = belfry_string(name);
+  commands[length - 1].help = belfry_string(help);
+  info->commands.ptr = commands;
+  info->commands.len = length;
+}
+#endif
 
 // ---- the host
 

@@ -20,16 +20,6 @@ bool exports_belfry_bot_message_handler_on_message(belfry_message *message, belf
 }
 
 void exports_belfry_bot_describe_describe(exports_belfry_bot_describe_info_t *info) {
-  static exports_belfry_bot_describe_command_t commands[1];
-  commands[0].name = belfry_string("/{{name}}");
-  commands[0].help = belfry_string("Remembers a text");
-  // What is returned is freed by the bindings, so it is on the heap.
-  info->commands.ptr = malloc(sizeof commands);
-  if (info->commands.ptr == NULL) abort();
-  memcpy(info->commands.ptr, commands, sizeof commands);
-  info->commands.len = 1;
-  info->name = belfry_string("{{name}}");
-  info->version = belfry_string("0.1.0");
-  info->description = belfry_string("Remembers a text");
-  info->help = belfry_string("");
+  belfry_describe(info, "{{name}}", "0.1.0", "Remembers a text");
+  belfry_add_command(info, "/{{name}}", "Remembers a text");
 }
