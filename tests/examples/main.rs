@@ -14,15 +14,19 @@ fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
 }
 
-/// Builds `examples/NAME`; none if its tools are missing here.
-async fn build(name: &str) -> Option<PathBuf> {
+/// Where what is built of `examples/NAME` goes.
+fn target(name: &str) -> PathBuf {
     let exe = std::env::current_exe().unwrap();
-    let target = exe.ancestors().nth(3).unwrap().join("examples").join(name);
-    let options = Options { target_dir: Some(target), ..Options::default() };
+    exe.ancestors().nth(3).unwrap().join("examples").join(name)
+}
+
+/// Builds the example in `dir`; none if its tools are missing here.
+async fn build(name: &str, dir: &Path) -> Option<PathBuf> {
+    let options = Options { target_dir: Some(target(name)), ..Options::default() };
     let mut said = String::new();
     let mut note = |progress: Progress<'_>| said += &format!("{progress:?}\n");
     let started = Instant::now();
-    match build_with(&examples().join(name), &options, &mut note).await {
+    match build_with(dir, &options, &mut note).await {
         Ok(built) => {
             let size = std::fs::metadata(&built.wasm).unwrap().len();
             eprintln!("{name}: {size} bytes, built in {:.1} s", started.elapsed().as_secs_f64());
@@ -40,13 +44,66 @@ async fn build(name: &str) -> Option<PathBuf> {
 /// Builds the bot in `examples/NAME` and holds the conversation with it.
 async fn converses(name: &str, language: Language) {
     assert_eq!(Language::detect(&examples().join(name)), Some(language));
-    let Some(wasm) = build(name).await else { return };
+    let Some(wasm) = build(name, &examples().join(name)).await else { return };
+    let out = belfry_test(&examples(), &wasm).await;
+    assert!(out.contains("2 passed, 0 failed"), "{out}");
+}
+
+/// Runs `belfry test` in `dir` with this component.
+async fn belfry_test(dir: &Path, wasm: &Path) -> String {
     let mut belfry = tokio::process::Command::new(env!("CARGO_BIN_EXE_belfry"));
-    belfry.arg("test").arg(examples()).arg("--plugin").arg(wasm).stdin(Stdio::null());
+    belfry.arg("test").arg(dir).arg("--plugin").arg(wasm).stdin(Stdio::null());
     let output = belfry.output().await.unwrap();
     let out = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{out}");
+    out.into_owned()
+}
+
+/// As [`converses`], for a language whose tools belong to the project: those that `cargo xtask test` installed, named by
+/// `variable`, are linked into a copy as `link`. Then looks for the author's own file and line in the reason of the crash.
+async fn converses_with(name: &str, language: Language, link: &str, variable: &str, frame: &str) {
+    assert_eq!(Language::detect(&examples().join(name)), Some(language));
+    let Some(tools) = std::env::var_os(variable) else {
+        assert!(std::env::var_os("BELFRY_REQUIRE_ALL").is_none(), "{variable} is not set");
+        return eprintln!("skipped {name}: {variable} is not set; run `cargo xtask test`");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    copy(&examples().join(name), dir.path());
+    std::os::unix::fs::symlink(tools, dir.path().join(link)).unwrap();
+    let wasm = build(name, dir.path()).await.unwrap();
+    let out = belfry_test(&examples(), &wasm).await;
     assert!(out.contains("2 passed, 0 failed"), "{out}");
+
+    let file =
+        ["bot.js", "bot.ts", "app.py"].into_iter().find(|file| dir.path().join(file).is_file()).unwrap();
+    let source = std::fs::read_to_string(dir.path().join(file)).unwrap();
+    let line = 1 + source.lines().position(|line| line.contains("crashed as asked")).unwrap();
+    let frame = frame.replace("LINE", &line.to_string());
+    let crash = format!(
+        "[[turn]]\ngiven = {{ message = \"/note crash\" }}\nexpect = {{ failure = {} }}\n",
+        toml::Value::String(frame)
+    );
+    std::fs::create_dir(dir.path().join("tests")).unwrap();
+    std::fs::write(dir.path().join("tests/crash.toml"), crash).unwrap();
+    let out = belfry_test(dir.path(), &wasm).await;
+    assert!(out.contains("1 passed, 0 failed"), "{out}");
+}
+
+/// Copies what belongs to the source: no folder that a tool made beside it.
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        if ["node_modules", ".venv", "build", "bindings", "__pycache__"].iter().any(|made| name == *made) {
+            continue;
+        }
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(to.join(&name)).unwrap();
+            copy(&entry.path(), &to.join(&name));
+        } else {
+            std::fs::copy(entry.path(), to.join(&name)).unwrap();
+        }
+    }
 }
 
 #[tokio::test]
@@ -67,4 +124,24 @@ async fn go() {
 #[tokio::test]
 async fn zig() {
     converses("zig", Language::Zig).await;
+}
+
+#[tokio::test]
+async fn javascript() {
+    let language = Language::JavaScript;
+    converses_with("javascript", language, "node_modules", "BELFRY_GUEST_NODE_MODULES", "at bot.js:LINE")
+        .await;
+}
+
+#[tokio::test]
+async fn typescript() {
+    let language = Language::TypeScript;
+    converses_with("typescript", language, "node_modules", "BELFRY_GUEST_NODE_MODULES", "at bot.ts:LINE")
+        .await;
+}
+
+#[tokio::test]
+async fn python() {
+    let frame = "File \"app.py\", line LINE, in on_message";
+    converses_with("python", Language::Python, ".venv", "BELFRY_GUEST_VENV", frame).await;
 }
