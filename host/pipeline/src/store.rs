@@ -198,3 +198,121 @@ impl KeyValue for Store {
         self.version_of(plugin, bucket, key).load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use belfry_journal::{Appended, MemoryJournal, NewEvent, Position};
+
+    use super::*;
+
+    fn store() -> Store {
+        Store::new(Arc::new(MemoryJournal::default()))
+    }
+
+    async fn event(store: &Store, id: &str) -> Completion {
+        let (payload, private) = (Bytes::new(), Bytes::new());
+        let event = NewEvent { key: "a/c".into(), dedupe: vec![id.to_owned()], payload, private };
+        let Ok(Appended::New(position)) = store.journal.append(event).await else { panic!("{id} is new") };
+        Completion::new(position, Vec::new())
+    }
+
+    fn write(key: &str, change: Change) -> Write {
+        Write { bucket: "default".into(), key: key.into(), change }
+    }
+
+    fn set(key: &str, value: &'static str) -> Write {
+        write(key, Change::Set(value.into()))
+    }
+
+    fn call(plugin: &str, changes: Vec<Write>, seen: Vec<Seen>) -> PluginWrites {
+        PluginWrites { plugin: plugin.into(), quota: 1000, writes: Writes { changes, seen } }
+    }
+
+    async fn value(store: &Store, plugin: &str, key: &str) -> Option<Bytes> {
+        store.get(plugin, "default", key).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn of_two_who_saw_the_same_value_the_second_must_look_again() {
+        let store = store();
+        let (first, second) = (event(&store, "1").await, event(&store, "2").await);
+        let look = || {
+            let (bucket, key) = ("default".to_owned(), "k".to_owned());
+            let version = store.version("todo", &bucket, &key);
+            vec![Seen { bucket, key, version }]
+        };
+        let (one, two) = (look(), look());
+        assert!(store.commit(first, &[call("todo", vec![set("k", "one")], one)]).unwrap().changed);
+        let late = [call("todo", vec![set("k", "two"), write("n", Change::Add(1))], two)];
+        assert!(matches!(store.commit(second.clone(), &late), Err(Refused::Conflict)));
+        assert_eq!(value(&store, "todo", "k").await.unwrap(), "one");
+        assert_eq!(value(&store, "todo", "n").await, None, "all of its work is thrown away");
+        let again = [call("todo", vec![set("k", "two")], look())];
+        assert!(store.commit(second, &again).unwrap().changed);
+        assert_eq!(value(&store, "todo", "k").await.unwrap(), "two");
+    }
+
+    #[tokio::test]
+    async fn what_is_added_counts_without_a_look() {
+        let store = store();
+        for id in ["1", "2", "3"] {
+            let add = call("todo", vec![write("n", Change::Add(2))], Vec::new());
+            store.commit(event(&store, id).await, &[add]).unwrap();
+        }
+        assert_eq!(value(&store, "todo", "n").await.unwrap(), "6");
+        let text = call("todo", vec![set("n", "many")], Vec::new());
+        store.commit(event(&store, "4").await, &[text]).unwrap();
+        let add = call("todo", vec![write("n", Change::Add(2))], Vec::new());
+        let refused = store.commit(event(&store, "5").await, &[add]);
+        assert!(matches!(refused, Err(Refused::Conflict)), "the handler will be told when it looks");
+    }
+
+    #[tokio::test]
+    async fn buckets_are_apart_within_a_plugin_and_between_them() {
+        let store = store();
+        let within = |bucket: &str, key: &str| Write {
+            bucket: bucket.into(),
+            key: key.into(),
+            change: Change::Set(bucket.to_owned().into()),
+        };
+        let writes = vec![within("a", "x"), within("a", "y"), within("a", ""), within("ab", "x"), within("b", "x")];
+        store.commit(event(&store, "1").await, &[call("todo", writes, Vec::new())]).unwrap();
+        assert_eq!(store.keys("todo", "a", None, 9).await.unwrap(), ["", "x", "y"]);
+        assert_eq!(store.keys("todo", "a", Some("x"), 9).await.unwrap(), ["y"]);
+        assert_eq!(store.keys("todo", "a", None, 1).await.unwrap(), [""]);
+        assert_eq!(store.keys("todo", "ab", None, 9).await.unwrap(), ["x"]);
+        assert!(store.keys("tod", "a", None, 9).await.unwrap().is_empty());
+        assert_eq!(store.get("todo", "b", "x").await.unwrap().unwrap(), "b");
+        assert_eq!(store.get("faq", "b", "x").await.unwrap(), None);
+        assert_eq!((store.used("faq"), store.used("todo") > 5 * KEY_COST as u64), (0, true));
+    }
+
+    #[tokio::test]
+    async fn a_full_bucket_fails_for_good_and_says_what_to_raise() {
+        let store = store();
+        let calls = [
+            call("faq", vec![set("k", "v")], Vec::new()),
+            call("todo", vec![write("k", Change::Set(vec![0; 1200].into()))], Vec::new()),
+        ];
+        let Err(Refused::Failed { plugin, error: CallError::Permanent(reason) }) =
+            store.commit(event(&store, "1").await, &calls)
+        else {
+            panic!("it is too much");
+        };
+        assert_eq!(plugin.as_deref(), Some("todo"));
+        assert!(reason.ends_with("delete keys, or raise `kv` in [plugins.todo]"), "{reason}");
+        assert_eq!(value(&store, "faq", "k").await, None, "nothing of it is stored");
+    }
+
+    #[tokio::test]
+    async fn an_event_is_completed_once() {
+        let store = store();
+        let event = event(&store, "1").await;
+        let add = || [call("todo", vec![write("n", Change::Add(1))], Vec::new())];
+        assert!(store.commit(event.clone(), &add()).unwrap().changed);
+        assert!(!store.commit(event, &add()).unwrap().changed);
+        assert_eq!(value(&store, "todo", "n").await.unwrap(), "1");
+        let unknown = Completion::new(Position(99), Vec::new());
+        assert!(!store.commit(unknown, &add()).unwrap().changed);
+    }
+}
