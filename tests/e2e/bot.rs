@@ -257,6 +257,12 @@ pub async fn naughty() -> PathBuf {
     BUILT.get_or_init(|| build("host/plugin/tests/guests/naughty")).await.clone()
 }
 
+/// The component of the guest that sends, counts, swaps and streams.
+pub async fn doer() -> PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(|| build("host/plugin/tests/guests/doer")).await.clone()
+}
+
 async fn build(folder: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     belfry_toolchain::build(&folder, &mut |progress| eprintln!("{progress:?}")).await.unwrap().wasm

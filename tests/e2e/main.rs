@@ -12,6 +12,7 @@ mod commands;
 mod deliveries;
 mod dev;
 mod durable;
+mod effects;
 mod journal;
 mod lifecycle;
 mod messages;

@@ -257,11 +257,11 @@ mod tests {
         let store = store();
         for id in ["1", "2", "3"] {
             let add = call("todo", vec![write("n", Change::Add(2))], Vec::new());
-            store.commit(event(&store, id).await, &[add]).unwrap();
+            assert!(store.commit(event(&store, id).await, &[add]).unwrap().changed);
         }
         assert_eq!(value(&store, "todo", "n").await.unwrap(), "6");
         let text = call("todo", vec![set("n", "many")], Vec::new());
-        store.commit(event(&store, "4").await, &[text]).unwrap();
+        assert!(store.commit(event(&store, "4").await, &[text]).unwrap().changed);
         let add = call("todo", vec![write("n", Change::Add(2))], Vec::new());
         let refused = store.commit(event(&store, "5").await, &[add]);
         assert!(matches!(refused, Err(Refused::Conflict)), "the handler will be told when it looks");
@@ -275,8 +275,10 @@ mod tests {
             key: key.into(),
             change: Change::Set(bucket.to_owned().into()),
         };
-        let writes = vec![within("a", "x"), within("a", "y"), within("a", ""), within("ab", "x"), within("b", "x")];
-        store.commit(event(&store, "1").await, &[call("todo", writes, Vec::new())]).unwrap();
+        let writes =
+            vec![within("a", "x"), within("a", "y"), within("a", ""), within("ab", "x"), within("b", "x")];
+        let calls = [call("todo", writes, Vec::new())];
+        assert!(store.commit(event(&store, "1").await, &calls).unwrap().changed);
         assert_eq!(store.keys("todo", "a", None, 9).await.unwrap(), ["", "x", "y"]);
         assert_eq!(store.keys("todo", "a", Some("x"), 9).await.unwrap(), ["y"]);
         assert_eq!(store.keys("todo", "a", None, 1).await.unwrap(), [""]);
