@@ -6,9 +6,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Instant;
 
+use belfry_plugin_host::types::{Content, Conversation, ConversationKind, Message, Outcome, Sender};
+use belfry_plugin_host::{
+    Allocator, CallContext, Done, Host, HostConfig, KeyValue, Lifetime, PluginSpec, ServiceFuture,
+};
 use belfry_toolchain::{BuildError, Language, Options, Progress, build_with};
+use bytes::Bytes;
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
@@ -119,6 +125,7 @@ async fn c() {
 #[tokio::test]
 async fn go() {
     converses("go", Language::Go).await;
+    go_keeps_going().await;
 }
 
 #[tokio::test]
@@ -144,4 +151,75 @@ async fn typescript() {
 async fn python() {
     let frame = "File \"app.py\", line LINE, in on_message";
     converses_with("python", Language::Python, ".venv", "BELFRY_GUEST_VENV", frame).await;
+}
+
+/// Go collects its garbage while the host writes into its memory. What goes wrong there shows after some thousands of calls of one
+/// instance only.
+async fn go_keeps_going() {
+    let Some(wasm) = build("go", &examples().join("go")).await else { return };
+    let host = Host::new(HostConfig { allocator: Allocator::OnDemand, ..HostConfig::default() }).unwrap();
+    let lifetime = Lifetime::Resident { recycle_after: u32::MAX };
+    let spec = PluginSpec { lifetime, ..PluginSpec::new("notes", &wasm) };
+    let plugin = host.load_bytes(spec, std::fs::read(&wasm).unwrap()).await.unwrap();
+    let context = CallContext { key_value: Some(Arc::new(NoKeys)), ..CallContext::default() };
+    for number in 0..5_000 {
+        let message = Arc::new(message(&format!("/note add {}", "tea ".repeat(number % 500))));
+        let done = plugin.on_message(message, &context).await;
+        assert!(matches!(done, Ok(Done { value: Outcome::Reply(_), .. })), "call {number}: {done:?}");
+    }
+}
+
+/// Key-values that are always empty.
+struct NoKeys;
+
+impl KeyValue for NoKeys {
+    fn get<'a>(
+        &'a self,
+        _plugin: &'a str,
+        _bucket: &'a str,
+        _key: &'a str,
+    ) -> ServiceFuture<'a, Result<Option<Bytes>, String>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn keys<'a>(
+        &'a self,
+        _plugin: &'a str,
+        _bucket: &'a str,
+        _after: Option<&'a str>,
+        _limit: usize,
+    ) -> ServiceFuture<'a, Result<Vec<String>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn used(&self, _plugin: &str) -> u64 {
+        0
+    }
+
+    fn version(&self, _plugin: &str, _bucket: &str, _key: &str) -> u64 {
+        0
+    }
+}
+
+fn message(text: &str) -> Message {
+    Message {
+        id: "msg1".into(),
+        app: "default".into(),
+        conversation: Conversation { id: "cid1".into(), kind: ConversationKind::Private, title: None },
+        sender: Sender {
+            id: "$:LWCP_v1:$1".into(),
+            staff_id: None,
+            nick: "Ann".into(),
+            corp_id: None,
+            union_id: None,
+            admin: false,
+        },
+        content: Content::Text(text.into()),
+        mentions: Vec::new(),
+        quoted: None,
+        sent_at: 0,
+        attempt: 1,
+        attributes: Vec::new(),
+        raw: "{}".into(),
+    }
 }

@@ -1,8 +1,11 @@
-//! What tests and benchmarks run beside Belfry: the official SDKs, and the tools that build guests in JavaScript, TypeScript and
-//! Python. Each is a Python environment or a folder of Node modules under the target directory, set up once and again when
+//! What tests and benchmarks run beside Belfry: the official SDKs, and the tools that build guests in JavaScript, TypeScript,
+//! Python, Go, Zig and C. Each is a Python environment or a folder of Node modules under the target directory, set up once and again when
 //! its list of packages changes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -11,6 +14,7 @@ use crate::command::{command, exists, root, run, target_dir};
 const PYTHON_FILES: &str = "host/simulator/tests/peers/python";
 const NODE_FILES: &str = "host/simulator/tests/peers/node";
 const GUEST_FILES: &str = "host/toolchain/tests/tools";
+const COMPILER_FILES: &str = "host/toolchain/tests/tools/compilers";
 
 /// What could be set up, and what could not.
 pub struct Peers {
@@ -18,6 +22,7 @@ pub struct Peers {
     node_modules: Option<PathBuf>,
     guest_python: Option<PathBuf>,
     guest_node_modules: Option<PathBuf>,
+    compilers: Option<PathBuf>,
     /// One line for each thing that is missing here, with the reason.
     pub missing: Vec<String>,
 }
@@ -35,7 +40,8 @@ impl Peers {
             keep("the builder of Python plugins", set_up_python("guest-tools/python", GUEST_FILES));
         let guest_node_modules =
             keep("the builder of JavaScript plugins", set_up_node("guest-tools/node", GUEST_FILES));
-        Self { python, node_modules, guest_python, guest_node_modules, missing }
+        let compilers = keep("the compilers of Go and Zig plugins", set_up_compilers());
+        Self { python, node_modules, guest_python, guest_node_modules, compilers, missing }
     }
 
     /// The environment variables by which tests find them.
@@ -54,8 +60,36 @@ impl Peers {
         if let Some(modules) = &self.guest_node_modules {
             variables.push(("BELFRY_GUEST_NODE_MODULES", modules.clone()));
         }
+        if let Some(compilers) = &self.compilers {
+            variables.push(("PATH", path_with(compilers).into()));
+        }
         variables
     }
+}
+
+/// Makes a folder with the programs `go` and `zig`.
+fn set_up_compilers() -> Result<PathBuf> {
+    let environment = set_up_python("guest-tools/compilers", COMPILER_FILES)?;
+    let tools = environment.join("tools");
+    std::fs::create_dir_all(&tools).with_context(|| format!("failed to create {}", tools.display()))?;
+    for (program, script) in [("go", "go"), ("zig", "python-zig")] {
+        let script = environment.join("bin").join(script);
+        let script = script.canonicalize().with_context(|| format!("failed to find {}", script.display()))?;
+        // Not a link: the script finds its Python beside itself.
+        let text = format!("#!/bin/sh\nexec '{}' \"$@\"\n", script.display());
+        let program = tools.join(program);
+        std::fs::write(&program, text).with_context(|| format!("failed to write {}", program.display()))?;
+        run(command("chmod", &["+x", &program.to_string_lossy()]))?;
+    }
+    Ok(tools)
+}
+
+/// `PATH` with `first` before all that is in it.
+fn path_with(first: &Path) -> OsString {
+    let before = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(first.to_owned()).chain(std::env::split_paths(&before));
+    // A folder that cannot be in `PATH` leaves it as it is.
+    std::env::join_paths(folders).unwrap_or(before)
 }
 
 /// Makes a Python environment in `folder` of the target directory, with the packages of `files`; the environment.

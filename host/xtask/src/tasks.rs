@@ -7,6 +7,7 @@ use crate::{
 
 const HOST: &str = "Cargo.toml";
 const PLUGINS: &str = "plugins/Cargo.toml";
+const EXAMPLE: &str = "examples/rust/Cargo.toml";
 const BENCH_GUEST: &str = "benches/guest/Cargo.toml";
 const BENCH_JOURNAL: &str = "benches/journal/Cargo.toml";
 
@@ -23,7 +24,8 @@ pub fn test(require_all: bool, filter: Option<&str>) -> Result<()> {
     let mut counts = Counts::default();
     let mut host = cargo(&["test", "--workspace"]);
     let mut guests = cargo(&["test", "--workspace", "--manifest-path", PLUGINS]);
-    for command in [&mut host, &mut guests] {
+    let mut example = cargo(&["test", "--manifest-path", EXAMPLE]);
+    for command in [&mut host, &mut guests, &mut example] {
         command.args(filter);
         command.arg("--no-fail-fast");
     }
@@ -32,7 +34,7 @@ pub fn test(require_all: bool, filter: Option<&str>) -> Result<()> {
         host.env("BELFRY_REQUIRE_ALL", "1");
     }
     let mut passed = true;
-    for command in [guests, host] {
+    for command in [guests, example, host] {
         passed &= run_reading(command, |line| counts.read(line))?;
     }
 
@@ -47,7 +49,7 @@ pub fn test(require_all: bool, filter: Option<&str>) -> Result<()> {
 }
 
 pub fn lint() -> Result<()> {
-    for workspace in [HOST, PLUGINS, BENCH_GUEST, BENCH_JOURNAL] {
+    for workspace in [HOST, PLUGINS, EXAMPLE, BENCH_GUEST, BENCH_JOURNAL] {
         run(cargo(&["fmt", "--all", "--check", "--manifest-path", workspace]))?;
     }
     for workspace in [HOST, PLUGINS] {

@@ -231,15 +231,21 @@ BELFRY_FUNCTION char *belfry_kv_words(const wasi_keyvalue_store_error_t *error) 
   }
 }
 
-// Opens the default bucket.
+// The default bucket, opened once for each instance.
 BELFRY_FUNCTION bool belfry_kv_open(wasi_keyvalue_store_borrow_bucket_t *bucket, char **error) {
+  static bool is_open = false;
+  static wasi_keyvalue_store_own_bucket_t own;
+  if (is_open) {
+    *bucket = wasi_keyvalue_store_borrow_bucket(own);
+    return true;
+  }
   bot_string_t name = belfry_string("");
-  wasi_keyvalue_store_own_bucket_t own;
   wasi_keyvalue_store_error_t why;
   if (!wasi_keyvalue_store_open(&name, &own, &why)) {
     *error = belfry_kv_words(&why);
     return false;
   }
+  is_open = true;
   *bucket = wasi_keyvalue_store_borrow_bucket(own);
   return true;
 }

@@ -171,13 +171,20 @@ func Fetch(method, url string, body []byte, headers ...[2]string) (Response, err
 // Bucket is some of the plugin's key-values, under a name.
 type Bucket struct{ bucket *wasi_keyvalue_store.Bucket }
 
-// Open opens a bucket; it comes to be with its first key. "" is the default one.
+// The buckets that are open. A plugin may have 1000 handles at a time, and Go drops one only when it collects its garbage.
+var open = map[string]Bucket{}
+
+// Open opens a bucket, once for each instance; it comes to be with its first key. "" is the default one.
 func Open(name string) (Bucket, error) {
+	if bucket, found := open[name]; found {
+		return bucket, nil
+	}
 	result := wasi_keyvalue_store.Open(name)
 	if result.IsErr() {
 		return Bucket{}, storeError(result.Err())
 	}
-	return Bucket{result.Ok()}, nil
+	open[name] = Bucket{result.Ok()}
+	return open[name], nil
 }
 
 // Get is the value of a key, and whether it has one.

@@ -131,11 +131,16 @@ pub const kv = struct {
         });
     }
 
+    /// The default bucket, opened once for each instance.
+    var opened: ?c.wasi_keyvalue_store_own_bucket_t = null;
+
     fn open() Error!c.wasi_keyvalue_store_borrow_bucket_t {
+        if (opened) |bucket| return c.wasi_keyvalue_store_borrow_bucket(bucket);
         var name = string("");
         var own: c.wasi_keyvalue_store_own_bucket_t = undefined;
         var err: c.wasi_keyvalue_store_error_t = undefined;
         if (!c.wasi_keyvalue_store_open(&name, &own, &err)) return refused(err);
+        opened = own;
         return c.wasi_keyvalue_store_borrow_bucket(own);
     }
 
