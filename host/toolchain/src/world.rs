@@ -34,6 +34,10 @@ pub enum WorldError {
 pub fn check_world(wasm: &[u8], wit: &Path) -> Result<(), WorldError> {
     let (resolve, world) = read_world(wit).map_err(WorldError::Wit)?;
     let wanted = Side { resolve: &resolve, world: resolve.worlds.get(world) };
+    // A core module would be read as a component without exports.
+    if !wasm.starts_with(b"\0asm\x0d\0\x01\0") {
+        return Err(WorldError::NotAComponent("its first bytes are those of something else".into()));
+    }
     let decoded = wit_parser::decoding::decode(wasm)
         .map_err(|error| WorldError::NotAComponent(format!("{error:#}")))?;
     let DecodedWasm::Component(resolve, world) = decoded else {

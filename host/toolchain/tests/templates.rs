@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use belfry_toolchain::{BuildError, Language, Options, Progress, build_with, new_project, watch_paths};
+use belfry_toolchain::{
+    BuildError, Language, Options, Progress, build_with, check_world, new_project, watch_paths,
+};
 
 async fn builds(language: Language) {
     let dir = tempfile::tempdir().unwrap();
@@ -25,6 +27,22 @@ async fn builds(language: Language) {
     // Nothing that is written by the build calls for another one.
     let again = build_with(dir.path(), &Options::default(), &mut |_| {}).await.unwrap();
     assert_eq!(again, built);
+    if language == Language::C {
+        says_what_is_missing(&built.wasm).await;
+    }
+}
+
+/// A world that promises more than there is.
+async fn says_what_is_missing(wasm: &std::path::Path) {
+    let dir = tempfile::tempdir().unwrap();
+    let world = "package bot:todo;\nworld bot {\n  export belfry:bot/event-handler@0.1.0;\n}\n";
+    std::fs::write(dir.path().join("world.wit"), world).unwrap();
+    let error = check_world(&std::fs::read(wasm).unwrap(), dir.path()).unwrap_err().to_string();
+    let wanted = "`wit/world.wit` exports `belfry:bot/event-handler@0.1.0`, but the component exports \
+                  `belfry:bot/message-handler@0.1.0`, `belfry:bot/describe@0.1.0`; write its functions (`on-event`)";
+    assert!(error.contains(wanted), "{error}");
+    let error = check_world(b"\0asm\x01\0\0\0", dir.path()).unwrap_err().to_string();
+    assert!(error.starts_with("it is no component"), "{error}");
 }
 
 #[tokio::test]
