@@ -20,13 +20,23 @@ fn conversation(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join("tests").join(name), text).unwrap();
 }
 
+/// Built and tested as their authors would, one after the other: they share a target directory.
 #[tokio::test]
-async fn the_echo_plugin_passes_its_conversation() {
-    let component = echo().await;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/echo");
-    let passed = test(&folder, &["--plugin", component.to_str().unwrap()]).await;
-    assert!(passed.status.success(), "{}", out(&passed));
-    assert!(out(&passed).contains("1 passed, 0 failed"), "{}", out(&passed));
+async fn every_ready_plugin_holds_its_conversations() {
+    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins");
+    let mut folders: Vec<_> =
+        std::fs::read_dir(plugins).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| {
+        let mut tests = std::fs::read_dir(folder.join("tests")).into_iter().flatten();
+        tests.any(|file| file.unwrap().path().extension().is_some_and(|extension| extension == "toml"))
+    });
+    folders.sort();
+    assert!(folders.iter().any(|folder| folder.ends_with("echo")), "{folders:?}");
+    for folder in folders {
+        let passed = test(&folder, &[]).await;
+        assert!(passed.status.success(), "{}: {}", folder.display(), out(&passed));
+        assert!(out(&passed).contains(" passed, 0 failed"), "{}", out(&passed));
+    }
 }
 
 #[tokio::test]
