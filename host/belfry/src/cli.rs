@@ -1,6 +1,8 @@
 //! The command line: what can be asked for, and the exit code.
 
+mod author;
 mod journal;
+mod plugin;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,9 +10,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use author::{BuildArgs, DevArgs, NewArgs};
 pub use journal::{
     DeadLetterCommand, DeadLetterFilter, DeadLetterListArgs, EventCommand, EventListArgs, ReplayArgs,
     SelectionArgs, ShowArgs, StatusArgs,
+};
+
+pub use plugin::{
+    AboutArgs, AddArgs, InspectArgs, ListArgs, PackArgs, PluginCommand, PushArgs, RegistryArgs, RemoveArgs,
 };
 
 use crate::config::{self, ConfigError, Log, LogFormat, LogLevel};
@@ -22,7 +29,7 @@ const USAGE: u8 = 2;
 #[derive(Debug, Parser)]
 #[command(name = "belfry", version, arg_required_else_help = true)]
 #[command(after_help = "\
-Begin without a DingTalk account:   belfry dev plugins/echo
+Begin without a DingTalk account:   belfry new todo --lang rust && belfry dev todo
 Then, with belfry.toml filled in:   belfry channel doctor dingtalk && belfry run
 
 Exit codes: 0 done, 1 failed, 2 wrong command line or config.")]
@@ -69,10 +76,16 @@ pub enum Command {
     /// messages, lets running handlers finish (at most `pipeline.shutdown_grace`) and closes the connection. A plugin
     /// file that is added, replaced or removed takes effect while it runs.
     Run(RunArgs),
-    /// Develop a plugin: build it, chat with it in the terminal, swap it on every save
+    /// Make a new plugin's project in the language you like
+    New(NewArgs),
+    /// Build a plugin's project: from its folder to a component
+    ///
+    /// Finds out the language, and says what is missing to build it and how to get it.
+    Build(BuildArgs),
+    /// Develop plugins: build them, chat with them in the terminal, swap them on every save
     ///
     /// Needs no DingTalk account: a simulated DingTalk runs in the same process. A build that fails shows the
-    /// compiler's message and the old build keeps answering.
+    /// compiler's message and the old build keeps answering. Key-values are kept in memory.
     Dev(DevArgs),
     /// Test a plugin: hold the conversations of its tests folder with it
     ///
@@ -97,7 +110,7 @@ pub enum Command {
     /// Look after the channels that messages come from
     #[command(subcommand, arg_required_else_help = true)]
     Channel(ChannelCommand),
-    /// Look at plugins
+    /// Look after plugins: look into them, pack, add, list and remove them
     #[command(subcommand, arg_required_else_help = true)]
     Plugin(PluginCommand),
     /// Look at the config
@@ -133,22 +146,6 @@ pub struct RunArgs {
     /// Where the config is.
     #[command(flatten)]
     pub config: ConfigArg,
-}
-
-/// Arguments of `belfry dev`.
-#[derive(Debug, Args)]
-pub struct DevArgs {
-    /// The plugin's folder: the one with its Cargo.toml
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
-    /// Say this, print the answers and exit; may be given several times
-    ///
-    /// The exit code is 0 if every text was answered, 1 if one was not within --timeout.
-    #[arg(long, value_name = "TEXT")]
-    pub say: Vec<String>,
-    /// How long to wait for each answer to --say, such as 500ms, 30s or 2m
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
-    pub timeout: Duration,
 }
 
 /// Arguments of `belfry test`.
@@ -220,18 +217,6 @@ pub enum Channel {
     DingTalk,
 }
 
-/// What can be done with plugins.
-#[derive(Debug, Subcommand)]
-pub enum PluginCommand {
-    /// Say whether a file can be used as a plugin, and if not, why
-    ///
-    /// Loads it as `belfry run` would, with one trial instance, and prints what it handles.
-    Check {
-        /// The component, a .wasm file
-        file: PathBuf,
-    },
-}
-
 /// What can be done with the config.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -253,11 +238,16 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{}", Shown(&error));
-            let is_config = error.chain().any(|cause| cause.is::<ConfigError>());
-            if is_config { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+            let is_usage = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<Usage>());
+            if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
+
+/// A command line that says too little, in a sentence of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
 
 /// An error with its causes, as people read it.
 struct Shown<'a>(&'a anyhow::Error);
@@ -266,8 +256,11 @@ impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut above = self.0.to_string();
         // Errors are fragments that fit after these words; what is wrong with a config is a page of its own.
-        let lead =
-            if self.0.is::<ConfigError>() || above.starts_with("failed to") { "" } else { "failed to " };
+        let lead = if self.0.is::<ConfigError>() || self.0.is::<Usage>() || above.starts_with("failed to") {
+            ""
+        } else {
+            "failed to "
+        };
         write!(f, "error: {lead}{above}")?;
         for cause in self.0.chain().skip(1) {
             let text = cause.to_string();

@@ -1,9 +1,11 @@
 //! What each command does. `belfry run` and `belfry dev` have modules of their own.
 
+mod build;
 mod config;
 mod dead_letter;
 mod doctor;
 mod event;
+mod new;
 mod plugin;
 mod replay;
 mod simulate;
@@ -18,9 +20,10 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 
-use crate::cli::{ChannelCommand, Cli, Command, ConfigCommand, EventCommand, PluginCommand};
+use crate::cli::{ChannelCommand, Cli, Command, ConfigCommand, EventCommand};
 use crate::config::{Log, LogLevel};
 use crate::logging;
+use crate::signals::StopSignals;
 
 /// Runs what the command line asks for.
 ///
@@ -68,9 +71,15 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             }
             block_on(doctor::run(args))
         }
-        Command::Plugin(PluginCommand::Check { file }) => {
+        Command::New(args) => new::run(&args),
+        Command::Build(args) => {
+            quiet()?;
+            block_on(until_stopped(build::run(args)))
+        }
+        Command::Plugin(command) => {
+            // What a trial instance says is of interest.
             log()?;
-            block_on(plugin::check(&file))
+            block_on(until_stopped(plugin::run(command)))
         }
         Command::Config(ConfigCommand::Check(args)) => config::check(&args.config),
         Command::Config(ConfigCommand::Schema) => print(&crate::config::schema()),
@@ -86,6 +95,15 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("start the async runtime")?.block_on(command)
+}
+
+/// Ends a command with Ctrl-C; a compiler that it runs ends too.
+async fn until_stopped(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let mut stop = StopSignals::new()?;
+    tokio::select! {
+        done = command => done,
+        () = stop.wait() => Ok(ExitCode::FAILURE),
+    }
 }
 
 /// Prints `value` as JSON.

@@ -3,12 +3,14 @@
 //! - [`file`]: the tables as an operator writes them; the JSON Schema is generated from these types.
 //! - `document`: the parsed TOML with positions, so that every problem names its line and column.
 //! - `check`: unknown keys and wrong types, found by walking the document along the schema, all at once.
+//! - `edit`: changes of the file by commands.
 //! - `expand`: `${env:NAME}` and `${file:PATH}`.
 //! - `units`: `"64MiB"` and `"500ms"`.
 //! - `resolve`: from the tables to [`Config`], with every rule that a type cannot state.
 
 mod check;
 mod document;
+pub(crate) mod edit;
 mod error;
 mod expand;
 pub mod file;
@@ -333,6 +335,15 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
 /// As [`load`], for the rest of the file.
 pub fn load_without_secrets(path: &Path) -> Result<Loaded, ConfigError> {
     parse_as(path, &read(path)?, &|name| std::env::var(name).ok(), Secrets::LeftOut)
+}
+
+/// As [`load`], for trying plugins with their tables: secrets are looked up in these alone, and the channel's table is not
+/// checked.
+///
+/// # Errors
+/// As [`load`], for the rest of the file.
+pub fn load_for_dev(path: &Path) -> Result<Loaded, ConfigError> {
+    parse_as(path, &read(path)?, &|name| std::env::var(name).ok(), Secrets::OfPlugins)
 }
 
 /// Where compiled plugins are kept when the config names no folder: `belfry` in the user's cache folder, if the

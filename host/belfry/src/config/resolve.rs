@@ -29,6 +29,8 @@ pub(super) enum Secrets {
     Expanded,
     /// References to them stay as they are written, and the channel is not checked.
     LeftOut,
+    /// As left out, but expanded in the tables of plugins.
+    OfPlugins,
 }
 
 pub(super) fn resolve(
@@ -43,15 +45,18 @@ pub(super) fn resolve(
         document,
         folder,
         sources: Sources { env, folder },
-        secrets,
+        secrets: if secrets == Secrets::OfPlugins { Secrets::LeftOut } else { secrets },
         apps: file.channels_config.dingtalk.as_ref().map(app_names).unwrap_or_default(),
         problems: Vec::new(),
         warnings: Vec::new(),
     };
     let dingtalk = resolver.dingtalk(file.channels_config.dingtalk);
-    if secrets == Secrets::LeftOut {
+    if secrets != Secrets::Expanded {
         // What a secret stands for is not known: nothing can be said about it.
         resolver.problems.clear();
+    }
+    if secrets == Secrets::OfPlugins {
+        resolver.secrets = Secrets::Expanded;
     }
     let plugins_dir = resolver.plugins_dir(&file.host);
     let journal = resolver.journal(&file.journal);

@@ -1,6 +1,6 @@
-//! `belfry dev`: a plugin, a simulated DingTalk and a chat, in one process.
+//! `belfry dev`: plugins, a simulated DingTalk and a chat, in one process.
 //!
-//! - `workshop`: builds the plugin, and again on every save.
+//! - `workshop`: builds a plugin, and again on every save.
 //! - `chat`: what a person types, and what the bot answers.
 //! - `terminal`: lines in and out, the log above the prompt.
 
@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use belfry_dingtalk::SecretString;
 use belfry_plugin_host::PluginEvent;
 use belfry_simulator::{Simulator, SimulatorConfig};
+use futures_util::future::join_all;
 use tempfile::TempDir;
 use tokio::{runtime::Handle, sync::broadcast};
 use url::Url;
@@ -21,7 +22,7 @@ use url::Url;
 use crate::{
     cli::{DevArgs, Global},
     config::{
-        App, Config, DEFAULT_APP, DingTalk, Journal, Log, Pipeline, Plugin, Quota, Transport,
+        self, App, Config, DEFAULT_APP, DingTalk, Journal, Loaded, Log, Pipeline, Plugin, Quota, Transport,
         default_cache_dir,
     },
     logging,
@@ -29,13 +30,13 @@ use crate::{
     wiring::{Running, Runtimes},
 };
 use chat::Chat;
-use terminal::Terminal;
+pub(crate) use terminal::Terminal;
 use workshop::Workshop;
 
-/// Builds the plugin, then chats with it.
+/// Builds the plugins, then chats with them.
 ///
 /// # Errors
-/// When the plugin cannot be built the first time, or the host cannot be set up.
+/// When the config cannot be used, a plugin cannot be built the first time, or the host cannot be set up.
 pub fn run(args: &DevArgs, global: Global) -> Result<ExitCode> {
     let terminal = Terminal::open(args.say.is_empty());
     logging::start_to(global.log(Log::default()), terminal.writer())?;
@@ -48,18 +49,23 @@ async fn develop(args: &DevArgs, terminal: Terminal, guests: Handle) -> Result<E
     let mut stop = StopSignals::new()?;
     let serving =
         tempfile::Builder::new().prefix("belfry-dev-").tempdir().context("create a folder for builds")?;
-    let mut workshop = tokio::select! {
-        workshop = Workshop::open(&args.dir, serving.path(), terminal.clone()) => workshop?,
-        () = stop.wait() => return Ok(ExitCode::FAILURE),
-    };
-    let (simulator, running) = start(&workshop, &serving, guests).await?;
+    let tables = args.config.as_deref().map(config::load_for_dev).transpose()?;
+    let mut workshops = Vec::new();
+    for dir in &args.dirs {
+        workshops.push(tokio::select! {
+            workshop = Workshop::open(dir, serving.path(), terminal.clone()) => workshop?,
+            () = stop.wait() => return Ok(ExitCode::FAILURE),
+        });
+    }
+    let plugins = workshops.iter().map(|workshop| with_table(workshop, tables.as_ref(), &terminal));
+    let (simulator, running) = start(plugins.collect(), &serving, guests).await?;
     let chat = Chat::new(simulator.clone(), &running, terminal.clone());
     let code = if args.say.is_empty() {
         let news = running.plugins.events();
         tokio::select! {
             // The chat ends with the person's last line, the others only with the chat.
             code = chat.talk() => code?,
-            () = workshop.rebuild_on_save() => ExitCode::FAILURE,
+            _ = join_all(workshops.iter_mut().map(Workshop::rebuild_on_save)) => ExitCode::FAILURE,
             () = tell_news(news, terminal.clone()) => ExitCode::FAILURE,
             () = stop.wait() => ExitCode::SUCCESS,
         }
@@ -75,10 +81,21 @@ async fn develop(args: &DevArgs, terminal: Terminal, guests: Handle) -> Result<E
     Ok(code)
 }
 
-/// A simulated DingTalk, and a host with the one plugin that is connected to it.
-async fn start(workshop: &Workshop, serving: &TempDir, guests: Handle) -> Result<(Simulator, Running)> {
+/// The plugin with its table, if the config has one.
+fn with_table(workshop: &Workshop, tables: Option<&Loaded>, terminal: &Terminal) -> Plugin {
+    let Some(loaded) = tables else { return workshop.plugin(None) };
+    let table = loaded.config.plugins.iter().find(|plugin| plugin.name == workshop.name());
+    if table.is_none() {
+        let (name, path) = (workshop.name(), loaded.path.display());
+        terminal.note(&format!("{path} has no [plugins.{name}]: it has no settings and no grants"));
+    }
+    workshop.plugin(table)
+}
+
+/// A simulated DingTalk, and a host with the plugins that is connected to it.
+async fn start(plugins: Vec<Plugin>, serving: &TempDir, guests: Handle) -> Result<(Simulator, Running)> {
     let simulator = Simulator::start(SimulatorConfig::default()).await?;
-    let config = config(workshop.plugin(), serving.path(), simulator.base_url())?;
+    let config = config(plugins, serving.path(), simulator.base_url())?;
     let running = Running::start(&config, guests).await?;
     if let Some(problem) = running.plugins.problems().first() {
         anyhow::bail!("load {}: {}", problem.name, problem.reason);
@@ -88,7 +105,7 @@ async fn start(workshop: &Workshop, serving: &TempDir, guests: Handle) -> Result
     Ok((simulator, running))
 }
 
-fn config(plugin: Plugin, folder: &Path, simulator: &str) -> Result<Config> {
+fn config(plugins: Vec<Plugin>, folder: &Path, simulator: &str) -> Result<Config> {
     let base = Url::parse(simulator).context("use the simulator's address")?;
     let app = App {
         client_id: "dingsimulator".to_owned(),
@@ -104,8 +121,8 @@ fn config(plugin: Plugin, folder: &Path, simulator: &str) -> Result<Config> {
             apps: BTreeMap::from([(DEFAULT_APP.to_owned(), app)]),
             transport: Transport { proxy: crate::config::Proxy::None, ..Transport::default() },
         },
-        plugins: vec![plugin],
-        // Nothing is dropped in here: the workshop's one file has its table.
+        plugins,
+        // Nothing is dropped in here: the files of the workshops have their tables.
         plugins_dir: folder.join("plugins"),
         cache_dir: default_cache_dir(),
         control_socket: None,

@@ -10,7 +10,7 @@ use rustyline::{DefaultEditor, ExternalPrinter, error::ReadlineError};
 use tokio::sync::mpsc;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::logging;
+use crate::{building::Teller, logging};
 
 /// The person's terminal, or the pipes that stand for it. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub struct Terminal {
     printer: Arc<Mutex<Printer>>,
     editor: Arc<Mutex<Option<DefaultEditor>>>,
     colours: bool,
+    /// What goes on just now, on the last line; for a terminal at standard error alone.
+    status: Option<Arc<Mutex<String>>>,
 }
 
 enum Printer {
@@ -34,7 +36,13 @@ impl Terminal {
         let editor = (interactive && io::stdin().is_terminal() && io::stdout().is_terminal())
             .then(|| DefaultEditor::new().ok())
             .flatten();
-        Self { printer: Arc::new(Mutex::new(Printer::Plain)), editor: Arc::new(Mutex::new(editor)), colours }
+        let status = io::stderr().is_terminal().then(Arc::default);
+        Self {
+            printer: Arc::new(Mutex::new(Printer::Plain)),
+            editor: Arc::new(Mutex::new(editor)),
+            colours,
+            status,
+        }
     }
 
     /// The lines a person types, until `last`, the end of input or Ctrl-C. Opens the prompt.
@@ -75,27 +83,62 @@ impl Terminal {
         self.print(&paint(self.colours, "\x1b[2m", text), false);
     }
 
-    /// A line of another program, as it is.
-    pub fn line(&self, text: &str) {
-        self.print(text, false);
-    }
-
     /// Where the log goes.
     pub fn writer(&self) -> LogWriter {
         LogWriter { terminal: self.clone() }
     }
 
     fn print(&self, text: &str, answer: bool) {
+        let mut printer = self.printer();
         // A closed pipe at the other end is no reason to stop.
-        let _ = match &mut *self.printer() {
+        let _ = match &mut *printer {
             Printer::AbovePrompt(printer, _) => printer.print(format!("{text}\n")).map_err(io::Error::other),
-            Printer::Plain if answer => writeln!(io::stdout(), "{text}"),
-            Printer::Plain => writeln!(io::stderr(), "{text}"),
+            Printer::Plain => {
+                let status = self.status().map(|status| status.clone()).unwrap_or_default();
+                self.draw(&status, "");
+                let written =
+                    if answer { writeln!(io::stdout(), "{text}") } else { writeln!(io::stderr(), "{text}") };
+                self.draw("", &status);
+                written
+            }
         };
+    }
+
+    /// Puts one text in the place of another on the last line.
+    fn draw(&self, before: &str, after: &str) {
+        if before != after {
+            let _ = write!(io::stderr(), "\r\x1b[K{after}");
+            let _ = io::stderr().flush();
+        }
+    }
+
+    fn status(&self) -> Option<std::sync::MutexGuard<'_, String>> {
+        Some(self.status.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn printer(&self) -> std::sync::MutexGuard<'_, Printer> {
         self.printer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Teller for Terminal {
+    fn note(&self, text: &str) {
+        Terminal::note(self, text);
+    }
+
+    fn line(&self, text: &str) {
+        self.print(text, false);
+    }
+
+    fn busy(&self, text: Option<&str>) {
+        let printer = self.printer();
+        // Above a prompt nothing can be replaced.
+        if let (Printer::Plain, Some(mut status)) = (&*printer, self.status()) {
+            // A line that wraps cannot be replaced either.
+            let text: String = text.unwrap_or_default().chars().take(78).collect();
+            self.draw(&status, &text);
+            *status = text;
+        }
     }
 }
 

@@ -1,17 +1,17 @@
-//! Builds the plugin, and again on every save.
+//! Builds a plugin, and again on every save.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use belfry_toolchain::{BuildError, Built, Progress};
+use belfry_toolchain::{Language, WatchPaths, watch_paths};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::terminal::Terminal;
-use crate::config::Plugin;
+use crate::building::{self, put_in_place};
+use crate::config::{ChatGrant, Grants, Plugin};
+use crate::package::source::read;
 
 /// Editors save in several steps; a build starts when there was none for this long.
 const QUIET: Duration = Duration::from_millis(50);
@@ -19,7 +19,9 @@ const QUIET: Duration = Duration::from_millis(50);
 /// A plugin's source folder, its builds, and the file from which the host serves them.
 pub struct Workshop {
     source: PathBuf,
-    plugin: Plugin,
+    name: String,
+    description: String,
+    path: PathBuf,
     terminal: Terminal,
     saves: mpsc::Receiver<()>,
     _watcher: RecommendedWatcher,
@@ -34,18 +36,54 @@ impl Workshop {
         let source = source
             .canonicalize()
             .with_context(|| format!("open the plugin's folder {}", source.display()))?;
-        // Before the first build, which takes long enough for a person to save again.
-        let (saves, watcher) = watch(&source)?;
-        let built = build(&source, &terminal).await?;
+        // Before the first build, which takes long enough for a person to save again. Without a known language there is
+        // none: the build says so.
+        let language = Language::detect(&source).unwrap_or(Language::Rust);
+        let (saves, watcher) = watch(watch_paths(&source, language))?;
+        let built = building::build(&source, None, &terminal).await?;
         let path = serving.join(format!("{}.wasm", built.name));
-        put_in_place(&built.wasm, &path)?;
-        let plugin = Plugin { description: built.description, ..Plugin::new(built.name, path) };
-        Ok(Self { source, plugin, terminal, saves, _watcher: watcher })
+        anyhow::ensure!(
+            !path.exists(),
+            "develop {}: another of the plugins is named {} too",
+            source.display(),
+            built.name
+        );
+        put_in_place(&read(&built.wasm)?, &path)?;
+        Ok(Self {
+            source,
+            name: built.name,
+            description: built.description,
+            path,
+            terminal,
+            saves,
+            _watcher: watcher,
+        })
     }
 
-    /// The plugin, as a table of the config would name it.
-    pub fn plugin(&self) -> Plugin {
-        self.plugin.clone()
+    /// The plugin's name, that of its project.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The plugin with what a table of the config says, but for its file.
+    pub fn plugin(&self, table: Option<&Plugin>) -> Plugin {
+        let here = Plugin {
+            description: self.description.clone(),
+            ..Plugin::new(self.name.clone(), self.path.clone())
+        };
+        let Some(table) = table.cloned() else { return here };
+        let description = Some(table.description.clone()).filter(|text| !text.is_empty());
+        Plugin {
+            path: here.path,
+            sha256: None,
+            description: description.unwrap_or(here.description),
+            // There is one app, the simulated one.
+            grants: Grants {
+                chat: ChatGrant { app: None, ..table.grants.chat.clone() },
+                ..table.grants.clone()
+            },
+            ..table
+        }
     }
 
     /// Builds whenever the source changes, for ever. A save during a build starts the next one.
@@ -53,7 +91,8 @@ impl Workshop {
         while self.saves.recv().await.is_some() {
             while let Ok(Some(())) = timeout(QUIET, self.saves.recv()).await {}
             if let Err(error) = self.rebuild().await {
-                self.terminal.note(&format!("not built, the old build keeps answering: {error:#}"));
+                let name = &self.name;
+                self.terminal.note(&format!("{name} not built, the old build keeps answering: {error:#}"));
             }
         }
         // Without a watcher there is nothing to build, but the chat goes on.
@@ -61,79 +100,27 @@ impl Workshop {
     }
 
     async fn rebuild(&self) -> Result<()> {
-        let built = build(&self.source, &self.terminal).await?;
-        put_in_place(&built.wasm, &self.plugin.path)
+        let built = building::build(&self.source, None, &self.terminal).await?;
+        put_in_place(&read(&built.wasm)?, &self.path)
     }
 }
 
-async fn build(source: &Path, terminal: &Terminal) -> Result<Built, BuildError> {
-    terminal.note(&format!("building {}", source.display()));
-    let started = Instant::now();
-    let mut progress = |progress: Progress<'_>| match progress {
-        Progress::Step(step) => terminal.note(step),
-        Progress::Output(line) => terminal.line(line),
-        _ => {}
-    };
-    let built = belfry_toolchain::build(source, &mut progress).await?;
-    terminal.note(&format!("built {} in {:.1} s", built.name, started.elapsed().as_secs_f32()));
-    Ok(built)
-}
-
-/// A copy under another name, renamed into place: the host never sees half a file.
-fn put_in_place(component: &Path, place: &Path) -> Result<()> {
-    let copy = place.with_extension("wasm.new");
-    std::fs::copy(component, &copy).with_context(|| format!("copy {}", component.display()))?;
-    std::fs::rename(&copy, place).with_context(|| format!("write {}", place.display()))
-}
-
-fn watch(source: &Path) -> Result<(mpsc::Receiver<()>, RecommendedWatcher)> {
+fn watch(paths: WatchPaths) -> Result<(mpsc::Receiver<()>, RecommendedWatcher)> {
     // One waiting save is enough: it makes a build of everything there is.
     let (sender, saves) = mpsc::channel(1);
-    let root = source.to_owned();
+    let watched = paths.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
-        if !matches!(event.kind, EventKind::Access(_))
-            && event.paths.iter().any(|path| is_source(&root, path))
+        if !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| paths.is_source(path))
         {
             let _ = sender.try_send(());
         }
     })
     .context("watch the plugin's folder")?;
-    watcher
-        .watch(source, RecursiveMode::Recursive)
-        .with_context(|| format!("watch the plugin's folder {}", source.display()))?;
-    Ok((saves, watcher))
-}
-
-/// Whether a change of this file calls for a build: not what a build writes, and nothing hidden.
-fn is_source(root: &Path, path: &Path) -> bool {
-    let Ok(inside) = path.strip_prefix(root) else { return false };
-    let hidden = |part: &std::ffi::OsStr| part.to_string_lossy().starts_with('.');
-    !inside.components().any(|part| part.as_os_str() == "target" || hidden(part.as_os_str()))
-        && inside
-            .file_name()
-            .is_some_and(|name| name != "Cargo.lock" && !name.to_string_lossy().ends_with('~'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_build_or_an_editor_writes_is_no_source() {
-        let root = Path::new("/p");
-        for path in ["/p/src/lib.rs", "/p/Cargo.toml", "/p/wit/types.wit"] {
-            assert!(is_source(root, Path::new(path)), "{path}");
-        }
-        for path in [
-            "/p/target/x.wasm",
-            "/p/Cargo.lock",
-            "/p/src/.lib.rs.swp",
-            "/p/src/lib.rs~",
-            "/p",
-            "/q/src/lib.rs",
-        ] {
-            assert!(!is_source(root, Path::new(path)), "{path}");
-        }
+    for root in watched.roots() {
+        watcher
+            .watch(root, RecursiveMode::Recursive)
+            .with_context(|| format!("watch the plugin's folder {}", root.display()))?;
     }
+    Ok((saves, watcher))
 }

@@ -1,24 +1,36 @@
-//! `belfry plugin check`.
+//! `belfry plugin`.
+
+mod add;
+mod inspect;
+mod list;
+mod pack;
+mod remove;
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use belfry_plugin_host::{About, Allocator, Handler, Host, HostConfig, PluginSpec};
+use belfry_plugin_host::{About, Handler};
 
 use super::words::size;
+use crate::cli::PluginCommand;
+use crate::package::source;
 
-pub(super) async fn check(file: &Path) -> anyhow::Result<ExitCode> {
-    // Nothing is cached: what is checked is mostly checked once, and the time to compile is of interest.
-    let host = Host::new(HostConfig { allocator: Allocator::OnDemand, ..HostConfig::default() })
-        .context("check the plugin")?;
-    let name =
-        file.file_stem().map_or_else(|| "plugin".to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let plugin = host
-        .load(PluginSpec::new(name, file))
-        .await
-        .with_context(|| format!("use {} as a plugin", file.display()))?;
+pub(super) async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PluginCommand::Check { file } => check(&file).await,
+        PluginCommand::Inspect(args) => inspect::run(args).await,
+        PluginCommand::Pack(args) => pack::pack(args).await,
+        PluginCommand::Push(args) => pack::push(args).await,
+        PluginCommand::Add(args) => add::run(args).await,
+        PluginCommand::List(args) => list::run(&args),
+        PluginCommand::Remove(args) => remove::run(&args),
+    }
+}
+
+async fn check(file: &Path) -> anyhow::Result<ExitCode> {
+    let name = file.file_stem().map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy());
+    let plugin = source::prove(&name, &file.display().to_string(), source::read(file)?).await?;
     super::print(&describe(file, plugin.about()))
 }
 
@@ -47,6 +59,9 @@ fn describe(file: &Path, about: &About) -> String {
 fn handler_name(handler: Handler) -> &'static str {
     match handler {
         Handler::Message => "messages (message-handler)",
+        Handler::Event => "events and schedules (event-handler)",
+        Handler::Action => "card actions and AI calls (action-handler)",
+        Handler::Transform => "events on their way (transform)",
         _ => "something newer than this command",
     }
 }
