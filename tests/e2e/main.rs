@@ -16,6 +16,7 @@ mod effects;
 mod journal;
 mod lifecycle;
 mod messages;
+mod packages;
 mod path;
 mod plugins;
 mod testing;
