@@ -75,38 +75,53 @@ impl App {
         origin: &Origin,
         effects: Effects,
     ) -> Result<Vec<(usize, Position)>, Refused> {
+        self.complete_noting(origin, effects).map(|(appended, _)| appended)
+    }
+
+    /// As [`complete`](Self::complete), with what the deliveries wait for, if there are any. Who waits for it too before the
+    /// next event of a conversation is begun bounds what a process that is killed repeats: the replies of a burst would else
+    /// all leave within the time that their marks take to the disk.
+    pub(crate) fn complete_noting(
+        self: &Arc<Self>,
+        origin: &Origin,
+        effects: Effects,
+    ) -> Result<(Vec<(usize, Position)>, Option<Written>), Refused> {
         let Effects { deliveries, writes, events } = effects;
         let completion = Completion { event: origin.position, deliveries: deliveries.clone(), events };
         let committed = self.key_values.commit(completion, &writes)?;
+        let mut noted = None;
         // An operator may have dropped the event meanwhile: then nothing comes of it.
         if committed.changed && !deliveries.is_empty() {
             let written = committed.written.shared();
+            noted = Some(written.clone());
             for (index, payload) in (0..).zip(deliveries) {
                 self.deliver(origin, index, payload, Some(written.clone()), None);
             }
         }
-        Ok(committed.appended)
+        Ok((committed.appended, noted))
     }
 
-    /// Keeps an event as a dead letter that cannot be handled, and has the person told, if there is one to be told.
+    /// Keeps an event as a dead letter that cannot be handled, and has the person told, if there is one to be told. Returns
+    /// what the notice waits for.
     pub(crate) fn give_up(
         self: &Arc<Self>,
         origin: &Origin,
         letter: DeadLetter,
         culprit: Option<Culprit>,
         notice: Option<Bytes>,
-    ) {
+    ) -> Option<Written> {
         let dead = Record::Dead { letter, culprit, notice: notice.clone() };
-        match self.journal.commit(dead) {
-            Ok(committed) => {
-                if let Some(notice) = notice.filter(|_| committed.changed) {
-                    self.deliver(origin, NOTICE, notice, Some(committed.written.shared()), None);
-                }
-            }
+        let committed = match self.journal.commit(dead) {
+            Ok(committed) => committed,
             Err(problem) => {
                 error!(app = self.name, %problem, "the journal lost a change of state; the work may be repeated");
+                return None;
             }
-        }
+        };
+        let notice = notice.filter(|_| committed.changed)?;
+        let written = committed.written.shared();
+        self.deliver(origin, NOTICE, notice, Some(written.clone()), None);
+        Some(written)
     }
 
     /// Waits until none of these deliveries is on its way any more, for half a minute at most.

@@ -15,6 +15,7 @@ use tracing::{debug, error, warn};
 use crate::{
     admission::Verdict,
     app::App,
+    delivery::Written,
     effects::{Effects, Origin},
     message,
     pauses::pauses,
@@ -52,6 +53,8 @@ struct Tries {
     /// How often another call had changed a value that was built upon.
     conflicts: u32,
     failed: Option<Failure>,
+    /// What the replies wait for, once there are any.
+    written: Option<Written>,
 }
 
 /// What the plugins made of a message.
@@ -97,6 +100,10 @@ impl Work {
             let next = pauses.next().unwrap_or(app.limits.longest_pause);
             // Boxed: while many wait for their turn, only those that have it take the memory of a call.
             let Some(pause) = Box::pin(self.try_once(&mut loaded, &mut tries, next)).await else {
+                if let Some(written) = tries.written.take() {
+                    // Where it fails, whoever delivers says so.
+                    let _ = written.await;
+                }
                 return OVER;
             };
             // During a pause only what is kept anyway takes memory.
@@ -144,7 +151,7 @@ impl Work {
             let messages =
                 answer.map(|answer| Outgoing::Reply(OutMessage::text(answer))).into_iter().collect();
             // Nothing was written that could be refused.
-            let _ = self.complete(loaded, messages, Vec::new());
+            tries.written = self.complete(loaded, messages, Vec::new()).ok().flatten();
             return None;
         }
         // Noted, so that a try after a crash knows that it is not the first.
@@ -162,7 +169,10 @@ impl Work {
         };
         let failure = match asked {
             Ok(answer) => match self.answered(loaded, answer) {
-                Ok(()) => return None,
+                Ok(written) => {
+                    tries.written = written;
+                    return None;
+                }
                 Err((plugin, generation, Refused::Failed { plugin: culprit, error })) => {
                     let plugin = culprit.map_or(plugin, |culprit| culprit.to_string());
                     Failure { plugin, generation, error }
@@ -191,7 +201,7 @@ impl Work {
         };
         let in_time = tries.until.is_some_and(|until| Instant::now() + next < until);
         if !failure.error.is_temporary() || !in_time {
-            self.fail(loaded, &failure);
+            tries.written = self.fail(loaded, &failure);
             return None;
         }
         warn!(
@@ -276,7 +286,7 @@ impl Work {
     }
 
     /// Stores what the plugins made of the message. An error comes with the plugin and the generation it is about.
-    fn answered(&self, loaded: &Loaded, answer: Answer) -> Result<(), (String, u64, Refused)> {
+    fn answered(&self, loaded: &Loaded, answer: Answer) -> Result<Option<Written>, (String, u64, Refused)> {
         let (app, msg_id) = (&self.app, &loaded.message.id);
         let Answer { plugin, generation, replies, writes } = answer;
         let handled = replies.is_some();
@@ -285,9 +295,10 @@ impl Work {
         let conversation = Some(&*self.conversation);
         let ways = Ways { private: &loaded.private, conversation, plugin: &plugin };
         let messages = reply::replies(replies, &ways);
-        if let Err(refused) = self.complete(loaded, messages, writes) {
-            return Err((plugin, generation, refused));
-        }
+        let written = match self.complete(loaded, messages, writes) {
+            Ok(written) => written,
+            Err(refused) => return Err((plugin, generation, refused)),
+        };
         if handled {
             app.counting.handled.add();
             debug!(app = app.name, plugin, msg_id, replies = count, "handled");
@@ -295,7 +306,7 @@ impl Work {
             app.counting.unclaimed.add();
             debug!(app = app.name, msg_id, "no plugin took the message");
         }
-        Ok(())
+        Ok(written)
     }
 
     /// Writes what came of the message as one record, and sets the replies on their way.
@@ -304,13 +315,13 @@ impl Work {
         loaded: &Loaded,
         messages: Vec<Outgoing>,
         writes: Vec<PluginWrites>,
-    ) -> Result<(), Refused> {
+    ) -> Result<Option<Written>, Refused> {
         let origin = self.origin(loaded);
         let payload =
             |(index, message): (u32, &Outgoing)| message.payload(&origin.uuid(&self.app.client_id, index));
         let deliveries = (0..).zip(&messages).map(payload).collect();
         let effects = Effects { deliveries, writes, events: Vec::new() };
-        self.app.complete(&origin, effects).map(drop)
+        self.app.complete_noting(&origin, effects).map(|(_, written)| written)
     }
 
     fn origin(&self, loaded: &Loaded) -> Origin {
@@ -324,7 +335,7 @@ impl Work {
     }
 
     /// The message cannot be handled: it is kept as a dead letter, and whoever wrote it is told.
-    fn fail(&self, loaded: &Loaded, failure: &Failure) {
+    fn fail(&self, loaded: &Loaded, failure: &Failure) -> Option<Written> {
         let app = &self.app;
         app.counting.failed.add();
         error!(
@@ -347,7 +358,7 @@ impl Work {
         let notice = app
             .failure_reply_of(&failure.plugin)
             .map(|text| OutMessage::text(text).to_body(Some(&origin.uuid(&app.client_id, NOTICE))).into());
-        app.give_up(&origin, letter, culprit, notice);
+        app.give_up(&origin, letter, culprit, notice)
     }
 }
 
