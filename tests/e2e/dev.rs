@@ -23,6 +23,30 @@ async fn what_is_said_is_answered() {
 }
 
 #[tokio::test]
+async fn several_plugins_are_tried_with_their_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("belfry.toml");
+    // The channel's secret is not looked up; the sha256 is that of another build.
+    let text = "[channels_config.dingtalk]\nclient_id = \"a\"\nclient_secret = \"${env:BELFRY_NOT_SET}\"\n\
+                [plugins.echo]\ndescription = \"says it again\"\ncommands = [\"/echo\"]\nsha256 = \"";
+    std::fs::write(&config, format!("{text}{}\"\n", "0".repeat(64))).unwrap();
+    let help = concat!(env!("CARGO_MANIFEST_DIR"), "/plugins/help");
+    let table = ["--config", config.to_str().unwrap()];
+    let said = ["--say", "/echo twice", "--say", "/help", "--timeout", "60s"];
+    let output = dev("plugins/echo", &[&[help][..], &table, &said].concat()).await;
+    let (answers, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{errors}");
+    assert!(answers.contains("twice") && answers.contains("says it again"), "{answers}\n{errors}");
+    assert!(errors.contains("has no [plugins.help]"), "{errors}");
+
+    let unknown = dev("plugins/echo", &["--say", ":tick daily"]).await;
+    assert_eq!(unknown.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&unknown.stderr);
+    assert!(errors.contains("no plugin has a schedule"), "{errors}");
+}
+
+#[tokio::test]
 async fn no_answer_is_a_failure() {
     // The misbehaving guest passes on what it does not know.
     let output = dev("host/plugin/tests/guests/naughty", &["--say", "pass", "--timeout", "60s"]).await;
@@ -224,16 +248,16 @@ fn copy_of_echo(folder: &Path) -> std::path::PathBuf {
     assert!(copied.success());
     let plugins = folder.join("plugins");
     std::fs::create_dir(&plugins).unwrap();
-    for name in ["Cargo.lock", "echo"] {
+    for name in ["Cargo.lock", "echo", "sdk"] {
         let from = root.join("plugins").join(name);
         let copied = std::process::Command::new("cp").arg("-r").arg(from).arg(&plugins).status().unwrap();
         assert!(copied.success());
     }
     let manifest = std::fs::read_to_string(root.join("plugins/Cargo.toml")).unwrap();
-    std::fs::write(
-        plugins.join("Cargo.toml"),
-        manifest.replace(r#"members = ["echo", "help"]"#, r#"members = ["echo"]"#),
-    )
-    .unwrap();
+    let lines = manifest.lines().map(|line| match line.starts_with("members = ") {
+        true => r#"members = ["echo", "sdk"]"#,
+        false => line,
+    });
+    std::fs::write(plugins.join("Cargo.toml"), lines.collect::<Vec<_>>().join("\n")).unwrap();
     plugins.join("echo")
 }

@@ -59,4 +59,5 @@ pub use pipeline::{Left, Pipeline};
 pub use reply::webhook_bodies;
 pub use routing::asked_about;
 pub use schedule::{Missed, Schedule};
+pub use ticker::Ticks;
 pub use work::read_message;

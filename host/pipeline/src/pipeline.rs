@@ -21,7 +21,7 @@ use crate::{
     quota::Ledger,
     recovery,
     store::Store,
-    ticker::{self, Ticker},
+    ticker::{self, Ticker, Ticks},
 };
 
 /// How often the quotas' ledger is written, if anything was used.
@@ -34,6 +34,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// the polite end.
 pub struct Pipeline {
     shared: Arc<Shared>,
+    hub: Arc<Hub>,
     connections: Vec<(StreamClient, JoinHandle<()>)>,
     /// Says that the rest is left to the next process.
     stopping: CancellationToken,
@@ -118,16 +119,21 @@ impl Pipeline {
         let ticker = Ticker::new(&hub, &*journal).await?;
         if !ticker.is_empty() {
             ticker::tell(&ticker);
-            watchers.push(tokio::spawn(ticker.run(hub, journal.clone(), stopping.clone())));
+            watchers.push(tokio::spawn(ticker.run(hub.clone(), journal.clone(), stopping.clone())));
         }
         watchers.push(tokio::spawn(settle(ledger.clone())));
         let shared = Arc::new(Shared { apps, ledger, journal, left_alone });
-        Ok(Self { shared, connections, stopping, tasks, watchers })
+        Ok(Self { shared, hub, connections, stopping, tasks, watchers })
     }
 
     /// A look into it while it runs.
     pub fn monitor(&self) -> Monitor {
         Monitor { shared: self.shared.clone() }
+    }
+
+    /// Its schedules, to let them tick by hand.
+    pub fn ticks(&self) -> Ticks {
+        Ticks(self.hub.clone())
     }
 
     /// Takes nothing more, lets acks leave and closes the sockets; then lets handlers and replies finish, all within

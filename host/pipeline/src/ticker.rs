@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
 use crate::{
-    Missed, Schedule,
+    Missed, PluginRoute, Schedule,
     hub::Hub,
     message::{now_ms, time_of},
     recovery::HOST,
@@ -186,6 +186,39 @@ impl Line {
         let data = json!({ "schedule": name, "due": self.schedule.show(due) });
         event.data = Some(Data::parsed_json(data.to_string()));
         event
+    }
+}
+
+/// Lets schedules tick by hand, whatever the time. Cheap to clone.
+#[derive(Clone)]
+pub struct Ticks(pub(crate) Arc<Hub>);
+
+impl Ticks {
+    /// The schedules there are: the plugin's name and the schedule's.
+    pub fn all(&self) -> Vec<(String, String)> {
+        let routes = self.0.routes();
+        let named = |(plugin, route): (&String, &PluginRoute)| {
+            let names = route.schedules.iter().map(|schedule| (plugin.clone(), schedule.name().to_owned()));
+            names.collect::<Vec<_>>()
+        };
+        routes.iter().flat_map(named).collect()
+    }
+
+    /// Makes every schedule of this name tick now, and returns the plugins that got one. What is missed is not touched.
+    pub async fn tick(&self, name: &str) -> Vec<String> {
+        let mut ticked = Vec::new();
+        for (plugin, route) in self.0.routes().iter() {
+            let Some(schedule) = route.schedules.iter().find(|schedule| schedule.name() == name) else {
+                continue;
+            };
+            let event = Line::new(plugin, schedule.clone()).event(now_ms());
+            let known_as = format!("{}/{}", event.source, event.id);
+            let Some(addressed) = self.0.address_to(plugin, &event, &known_as) else { continue };
+            if addressed.enter().await {
+                ticked.push(plugin.clone());
+            }
+        }
+        ticked
     }
 }
 

@@ -4,6 +4,7 @@ use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use belfry_journal::{Journal, JournalStats};
+use belfry_pipeline::Ticks;
 use belfry_simulator::{
     CardChange, CardStep, Content, Happening, Person, Reply, Say, Simulator, conversation_id,
 };
@@ -23,6 +24,7 @@ What you type is said to the bot. Lines that begin with a colon are for belfry:
   :event TYPE [JSON] an event of the organisation, such as user_add_org {\"userId\":[\"kim\"]}
   :press CARD ACTION [NAME=VALUE …]
                      press a button of a card; the beginning of its id will do, . is the newest card
+  :tick [NAME]       let the schedule of this name tick now; without a name the schedules are listed
   :help              this
   :quit              stop (Ctrl-D too)";
 
@@ -30,6 +32,7 @@ What you type is said to the bot. Lines that begin with a colon are for belfry:
 pub struct Chat {
     simulator: Simulator,
     journal: Arc<dyn Journal>,
+    ticks: Ticks,
     terminal: Terminal,
 }
 
@@ -41,7 +44,7 @@ struct Place {
 
 impl Chat {
     pub fn new(simulator: Simulator, running: &Running, terminal: Terminal) -> Self {
-        Self { simulator, journal: running.journal.clone(), terminal }
+        Self { simulator, journal: running.journal.clone(), ticks: running.pipeline.ticks(), terminal }
     }
 
     /// Takes lines until the person stops, and shows every answer when it comes.
@@ -58,7 +61,10 @@ impl Chat {
             tokio::select! {
                 line = lines.recv() => match line {
                     Some(line) if line.trim() == QUIT => break,
-                    Some(line) => self.hear(line.trim(), &mut place),
+                    Some(line) => match tick_of(line.trim()) {
+                        Some(schedule) => drop(self.tick(schedule).await),
+                        None => self.hear(line.trim(), &mut place),
+                    },
                     None => break,
                 },
                 Some(record) = watch.next() => self.show(&record.what, &mut cards),
@@ -102,6 +108,25 @@ impl Chat {
         }
     }
 
+    /// Lets a schedule tick; false if there is none of this name, or nobody takes it.
+    async fn tick(&self, name: &str) -> bool {
+        let ticked = self.ticks.tick(name).await;
+        if ticked.is_empty() {
+            let all: Vec<String> =
+                self.ticks.all().iter().map(|(plugin, schedule)| format!("{schedule} ({plugin})")).collect();
+            self.terminal.note(&match (name, all.is_empty()) {
+                (_, true) => {
+                    "no plugin has a schedule: add one to its table, and name the config with --config".into()
+                }
+                ("", false) => format!("the schedules are {}", all.join(", ")),
+                (_, false) => format!("nobody takes a tick of {name}; the schedules are {}", all.join(", ")),
+            });
+            return false;
+        }
+        self.terminal.note(&format!("{name} ticks for {}", ticked.join(", ")));
+        true
+    }
+
     /// Changes who talks where, and says so.
     fn go(&self, place: &mut Place, change: impl FnOnce(&mut Place)) {
         change(place);
@@ -130,8 +155,13 @@ impl Chat {
         let mut code = ExitCode::SUCCESS;
         for text in texts {
             let since = self.simulator.now();
-            self.say(&place, Content::text(text));
-            let settled = self.settle_after_ack(since, patience).await;
+            let settled = match tick_of(text) {
+                Some(schedule) => self.tick(schedule).await && self.settle(patience).await,
+                None => {
+                    self.say(&place, Content::text(text));
+                    self.settle_after_ack(since, patience).await
+                }
+            };
             let replies: Vec<String> = self.replies(since);
             for reply in &replies {
                 self.terminal.answer(reply);
@@ -234,6 +264,12 @@ fn sample(kind: &str) -> Option<Content> {
         let value = serde_json::to_value(content).unwrap_or_default();
         value.get("kind").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(kind))
     })
+}
+
+/// The schedule that a line wants to tick; empty if it names none.
+fn tick_of(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix(":tick")?;
+    (rest.is_empty() || rest.starts_with(' ')).then(|| rest.trim())
 }
 
 /// A reply as a person reads it in a terminal.
