@@ -263,6 +263,12 @@ pub async fn doer() -> PathBuf {
     BUILT.get_or_init(|| build("host/plugin/tests/guests/doer")).await.clone()
 }
 
+/// The component of the guest that handles messages, events and actions.
+pub async fn courier() -> PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(|| build("host/plugin/tests/guests/courier")).await.clone()
+}
+
 async fn build(folder: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     belfry_toolchain::build(&folder, &mut |progress| eprintln!("{progress:?}")).await.unwrap().wasm

@@ -13,6 +13,7 @@ mod deliveries;
 mod dev;
 mod durable;
 mod effects;
+mod events;
 mod journal;
 mod lifecycle;
 mod messages;
