@@ -9,7 +9,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use belfry_dingtalk::{
@@ -17,8 +16,7 @@ use belfry_dingtalk::{
     WebhookPolicy,
 };
 use belfry_journal::{Appended, DeadLetter, Journal, JournalError, NewEvent, Position, Record, Route};
-use belfry_plugin_host::Plugins;
-use futures_util::{FutureExt, StreamExt, future::join_all, stream::FuturesOrdered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesOrdered};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
@@ -28,7 +26,7 @@ use crate::{
     admission::{Admission, Verdict},
     counters::{Count, Counting},
     delivery::Delivery,
-    events::{self, EventWork},
+    events::EventWork,
     hub::{self, Hub},
     lanes::Lanes,
     live, message,
@@ -41,11 +39,7 @@ use crate::{
 };
 
 /// No id of DingTalk's comes near this many bytes. Ids are remembered, so a message with a longer one is left out.
-const LONGEST_ID: usize = 1024;
-
-/// How long an event may wait for its place in the journal before DingTalk is asked to push it again later; it gives up
-/// after 3 seconds.
-const STORE_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const LONGEST_ID: usize = 1024;
 
 /// A conversation's way is written down again when it lasts so much longer, in milliseconds: a route for each message
 /// would double the journal's work.
@@ -95,7 +89,7 @@ pub(crate) struct App {
 }
 
 /// What is on its way into the journal.
-enum Received {
+pub(crate) enum Received {
     Message {
         conversation: Arc<str>,
         loaded: Box<Loaded>,
@@ -105,13 +99,12 @@ enum Received {
 }
 
 /// What came of it, for each of its events. The acknowledgement is gone if it could not wait.
-type Stored = (Option<AckHandle>, Vec<Result<Appended, JournalError>>);
+pub(crate) type Stored = (Option<AckHandle>, Vec<Result<Appended, JournalError>>);
 
 impl App {
     pub(crate) fn new(
         settings: &AppSettings,
         config: &PipelineConfig,
-        plugins: Arc<Plugins>,
         hub: Arc<Hub>,
         key_values: Arc<Store>,
         usage: Arc<Usage>,
@@ -129,7 +122,12 @@ impl App {
             name: settings.name.clone(),
             client_id: settings.dingtalk.client_id.clone(),
             admission: Admission::new(allowed, settings.denied_reply.clone(), limits.denied_told),
-            router: Router::new(&settings.name, plugins, settings.plugins.clone(), hub.routes().clone()),
+            router: Router::new(
+                &settings.name,
+                hub.plugins().clone(),
+                settings.plugins.clone(),
+                hub.routes().clone(),
+            ),
             hub,
             webhooks: WebhookClient::new(&config.transport, WebhookPolicy::for_app(&settings.dingtalk)),
             open_api: OpenApi::new(&config.transport, &settings.dingtalk),
@@ -247,32 +245,6 @@ impl App {
         Some(self.prepare(push, parsed, raw, answer))
     }
 
-    /// Reads an organisation event. It goes on to every plugin that takes it.
-    fn receive_event(self: &Arc<Self>, push: Push) -> Option<(AckHandle, Received, Vec<NewEvent>)> {
-        let Push { headers, data, ack, .. } = push;
-        let event = match events::of_push(&self.name, &headers, data) {
-            Ok(event) if event.id.len() <= LONGEST_ID => event,
-            problem => {
-                self.counting.unreadable.add();
-                let problem =
-                    problem.map_or_else(|problem| problem.to_string(), |_| "its id is too long".to_owned());
-                warn!(app = self.name, message_id = headers.message_id, problem, "an event is left out");
-                ack.success();
-                return None;
-            }
-        };
-        let known_as = format!("{}/event/{}", self.client_id, event.id);
-        let addressed = self.hub.address_of_app(self, &event, &known_as);
-        if addressed.is_empty() {
-            debug!(app = self.name, kind = event.kind, id = event.id, "no plugin takes the event");
-            ack.success();
-            return None;
-        }
-        let (lanes, events) =
-            addressed.into_iter().map(|addressed| (addressed.lane, addressed.event)).unzip();
-        Some((ack, Received::Event(lanes), events))
-    }
-
     /// The event for the journal, and the work that follows when it is there.
     fn prepare(
         &self,
@@ -296,24 +268,6 @@ impl App {
         let message = Arc::new(message::to_plugin(&self.name, &id, parsed, raw));
         let loaded = Box::new(Loaded { message, private: Arc::new(private), answer, _room: None });
         (push.ack, Received::Message { conversation, loaded }, vec![event])
-    }
-
-    /// Stores what came with one push. An organisation event that finds no place soon is asked for again, and taken all the
-    /// same: the repeat is known.
-    async fn append_all(&self, ack: AckHandle, events: Vec<NewEvent>) -> Stored {
-        let is_event = ack.topic() == Topic::Event;
-        let appended = join_all(events.into_iter().map(|event| self.append(event)));
-        if !is_event {
-            return (Some(ack), appended.await);
-        }
-        let mut appended = std::pin::pin!(appended);
-        match tokio::time::timeout(STORE_WITHIN, &mut appended).await {
-            Ok(appended) => (Some(ack), appended),
-            Err(_) => {
-                ack.event_later("the journal has no room at present");
-                (None, appended.await)
-            }
-        }
     }
 
     /// Stores an event. While the disk does not take it, it is tried again and not acknowledged, so that DingTalk keeps
@@ -396,38 +350,6 @@ impl App {
                 error!(app = self.name, msg_id, %problem, "a message could not be stored; DingTalk will send it again");
                 ack.error(500, "not stored");
             }
-        }
-    }
-
-    fn stored_event(
-        self: &Arc<Self>,
-        ack: Option<AckHandle>,
-        lanes: Vec<Arc<str>>,
-        appended: impl Iterator<Item = Result<Appended, JournalError>>,
-    ) {
-        let mut refused = None;
-        for (lane, appended) in lanes.into_iter().zip(appended) {
-            match appended {
-                Ok(Appended::New(position)) => hub::handle(self, lane, position),
-                Ok(Appended::Duplicate) => {
-                    debug!(app = self.name, %lane, "a repeated event is dropped");
-                }
-                // It will not be smaller the next time.
-                Err(problem @ JournalError::TooLarge { .. }) => {
-                    error!(app = self.name, %lane, %problem, "an event is left out");
-                }
-                Err(problem) => refused = Some(problem),
-            }
-        }
-        match (refused, ack) {
-            (Some(problem), ack) => {
-                error!(app = self.name, %problem, "an event could not be stored; DingTalk will send it again");
-                if let Some(ack) = ack {
-                    ack.event_later("not stored");
-                }
-            }
-            (None, Some(ack)) => ack.success(),
-            (None, None) => {}
         }
     }
 

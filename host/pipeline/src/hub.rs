@@ -48,6 +48,11 @@ impl Hub {
         &self.routes
     }
 
+    /// The live plugins.
+    pub(crate) fn plugins(&self) -> &Arc<Plugins> {
+        &self.plugins
+    }
+
     /// The plugins there are now.
     pub(crate) fn generation(&self) -> Arc<Generation> {
         self.plugins.current()

@@ -10,7 +10,7 @@
 //! - `lanes`: work in order by conversation, parallel across conversations.
 //! - `work`: a message that is to be handled, with its tries.
 //! - `routing`: which plugins are asked about a message, in which order.
-//! - `hub`, `events`: events that are no chat messages, each stored once for every plugin that takes it, and handled.
+//! - `intake`, `hub`, `events`: events that are no chat messages, each stored once for every plugin that takes it, and handled.
 //! - `schedule`, `ticker`: when a plugin's schedule is due, and the ticks.
 //! - `actions`: requests that DingTalk waits for, answered in the acknowledgement.
 //! - `reply`: what a plugin answered, as messages for the session webhook.
@@ -34,6 +34,7 @@ mod delivery;
 mod effects;
 mod events;
 mod hub;
+mod intake;
 mod lanes;
 mod live;
 mod message;

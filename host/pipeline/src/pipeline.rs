@@ -73,17 +73,8 @@ impl Pipeline {
         let key_values = Arc::new(Store::new(journal.clone()));
         let hub = Arc::new(Hub::new(plugins.clone(), Arc::new(config.routes.clone())));
         let apps = config.apps.iter().zip(usages).map(|(settings, usage)| {
-            let (plugins, key_values) = (plugins.clone(), key_values.clone());
-            Arc::new(App::new(
-                settings,
-                &config,
-                plugins,
-                hub.clone(),
-                key_values,
-                usage,
-                &tasks,
-                stopping.clone(),
-            ))
+            let key_values = key_values.clone();
+            Arc::new(App::new(settings, &config, hub.clone(), key_values, usage, &tasks, stopping.clone()))
         });
         let apps: Vec<Arc<App>> = apps.collect();
         hub.meet(&apps);
