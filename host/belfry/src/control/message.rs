@@ -6,6 +6,9 @@ use serde_json::value::RawValue;
 
 use super::protocol::Words;
 
+/// The type of messages to a bot. Of other events the type and the data are shown.
+const MESSAGE_RECEIVED: &str = "dingtalk.message.received.v1";
+
 /// Of what was said so many characters are shown in a list.
 const SHOWN: usize = 200;
 
@@ -18,6 +21,11 @@ pub(super) fn words(key: &str, payload: &[u8]) -> Words {
     let Ok(event) = CloudEvent::from_json(payload) else { return words };
     words.app = cut(app(&event.source), LONGEST_NAME);
     words.id = cut(&event.id, LONGEST_NAME);
+    if event.kind != MESSAGE_RECEIVED {
+        words.kind = cut(&event.kind, LONGEST_NAME);
+        words.text = cut(event.json_data().unwrap_or_default(), SHOWN);
+        return words;
+    }
     let Some(message) = event.json_data().and_then(|data| BotMessage::parse(data).ok()) else { return words };
     words.text = cut(&text(&message.content), SHOWN);
     words.kind = cut(&message.kind, LONGEST_NAME);
