@@ -46,6 +46,53 @@ async fn several_plugins_are_tried_with_their_tables() {
     assert!(errors.contains("no plugin has a schedule"), "{errors}");
 }
 
+/// From nothing to a plugin that answers, and one that writes to a group when its schedule ticks.
+#[tokio::test]
+async fn a_new_project_answers_and_its_schedule_ticks_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = belfry().args(["new", "todo", "--lang", "rust"]).current_dir(folder.path()).output().await;
+    assert!(made.unwrap().status.success());
+    let run = async |arguments: &[&str]| {
+        let output = belfry()
+            .args(["dev", "todo", "--timeout", "60s"])
+            .args(arguments)
+            .current_dir(folder.path())
+            .env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/new-target"))
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{errors}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(run(&["--say", "/todo buy milk", "--say", "/todo"]).await, "Noted.\nbuy milk\n");
+
+    let source = folder.path().join("todo/src/lib.rs");
+    std::fs::write(
+        &source,
+        r#"use belfry_plugin::prelude::*;
+struct Plugin;
+belfry_plugin::export!(Plugin: EventHandler);
+impl EventHandler for Plugin {
+    fn on_event(event: Event) -> Result<Vec<Effect>, Failure> {
+        let what = format!("{} of {}", event.subject.unwrap_or_default(), event.source);
+        Ok(vec![Effect::send(Target::group("cidteam=="), text(what))])
+    }
+}
+"#,
+    )
+    .unwrap();
+    std::fs::write(
+        folder.path().join("belfry.toml"),
+        "[plugins.todo]\nchat = { groups = [\"cidteam==\"] }\n\
+         schedule = [{ name = \"daily\", cron = \"0 9 * * 1-5\" }]\n",
+    )
+    .unwrap();
+    let answers = run(&["--config", "belfry.toml", "--say", ":tick daily"]).await;
+    assert_eq!(answers, "daily of /schedules/todo\n");
+}
+
 #[tokio::test]
 async fn no_answer_is_a_failure() {
     // The misbehaving guest passes on what it does not know.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use belfry_pipeline::{asked_about, read_message, webhook_bodies};
 use belfry_plugin_host::{
-    Allocator, CallContext, CallError, Host, HostConfig, Plugin, PluginSpec, Plugins, PluginsConfig, types,
+    Allocator, Body, CallContext, CallError, Fetch, FetchError, Host, HostConfig, Plugin, PluginSpec,
+    Plugins, PluginsConfig, ServiceFuture, types,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -34,6 +35,19 @@ struct Replay {
     replies: Vec<Box<RawValue>>,
     /// Why it failed.
     reason: Option<String>,
+}
+
+/// Nothing leaves in a replay, HTTP requests that are granted included.
+struct NoFetch;
+
+impl Fetch for NoFetch {
+    fn send(
+        &self,
+        _: http::Request<Body>,
+        _: usize,
+    ) -> ServiceFuture<'_, Result<http::Response<Body>, FetchError>> {
+        Box::pin(std::future::ready(Err(FetchError::Refused("a replay sends no requests".to_owned()))))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -120,6 +134,7 @@ async fn replay(
 ) -> anyhow::Result<Replay> {
     let context = CallContext {
         plugins: plugins.iter().map(|plugin| plugin.info()).collect(),
+        fetch: Some(Arc::new(NoFetch)),
         ..CallContext::default()
     };
     let asked: Vec<&Arc<Plugin>> =

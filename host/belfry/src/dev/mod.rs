@@ -8,11 +8,11 @@ mod chat;
 mod terminal;
 mod workshop;
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use belfry_dingtalk::SecretString;
-use belfry_plugin_host::PluginEvent;
+use belfry_plugin_host::{Handler, PluginEvent};
 use belfry_simulator::{Simulator, SimulatorConfig};
 use futures_util::future::join_all;
 use tempfile::TempDir;
@@ -99,6 +99,14 @@ async fn start(plugins: Vec<Plugin>, serving: &TempDir, guests: Handle) -> Resul
     let running = Running::start(&config, guests).await?;
     if let Some(problem) = running.plugins.problems().first() {
         anyhow::bail!("load {}: {}", problem.name, problem.reason);
+    }
+    // Plugins that only the clock calls subscribe to nothing, and a host that subscribes to nothing does not connect.
+    let hears = |plugin: &Arc<belfry_plugin_host::Plugin>| {
+        plugin.handles(Handler::Message) || plugin.handles(Handler::Action)
+    };
+    let subscribes = config.plugins.iter().any(|plugin| plugin.on.is_some());
+    if !subscribes && !running.plugins.current().plugins.iter().any(hears) {
+        return Ok((simulator, running));
     }
     let connected = simulator.wait_for_connections(None, 1, Duration::from_secs(10)).await;
     connected.context("connect the bot to the simulated DingTalk")?;
