@@ -55,3 +55,33 @@ impl ResourceLimiter for MemoryLimit {
         64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_and_memories_grow_to_their_limits() {
+        let text = r#"(module
+            (table $t 1 funcref)
+            (memory 1)
+            (func (export "tables") (result i32)
+                (loop $more
+                    (br_if $more (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))))
+                (table.size $t))
+            (func (export "pages") (result i32)
+                (loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+                (memory.size)))"#;
+        let engine = wasmtime::Engine::default();
+        let module = wasmtime::Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let mut store = wasmtime::Store::new(&engine, MemoryLimit::new(1 << 20));
+        store.limiter(|limit| limit);
+        let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+        let mut ask = |name: &str| {
+            instance.get_typed_func::<(), i32>(&mut store, name).unwrap().call(&mut store, ()).unwrap()
+        };
+        assert_eq!(ask("tables"), 65_001);
+        assert_eq!(ask("pages"), 16);
+        assert_eq!(store.data().refused, Some((1 << 20) + (64 << 10)));
+    }
+}

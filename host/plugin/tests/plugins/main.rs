@@ -10,10 +10,16 @@
 )]
 
 mod calls;
+mod chat;
 mod components;
+mod escape;
+mod fakes;
+mod handlers;
+mod key_value;
 mod limits;
 mod outbound;
 mod output;
 mod reload;
+mod resident;
 mod sandbox;
 mod support;

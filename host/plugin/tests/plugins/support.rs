@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use belfry_plugin_host::types::{Content, Conversation, ConversationKind, Message, Outcome, Reply, Sender};
-use belfry_plugin_host::{CallContext, CallError, Host, HostConfig, Plugin, PluginSpec};
+use belfry_plugin_host::{CallContext, CallError, Done, Host, HostConfig, Plugin, PluginSpec};
 use belfry_toolchain::{Options, Progress, build_with};
 use tokio::sync::OnceCell;
 use tracing::subscriber::DefaultGuard;
@@ -13,23 +13,38 @@ use tracing::subscriber::DefaultGuard;
 /// The guest that does what it is told, built once for all tests.
 pub async fn naughty() -> &'static [u8] {
     static BYTES: OnceCell<Vec<u8>> = OnceCell::const_new();
-    let build = async || {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let target = target_dir().join("guests");
-        let options = Options { target_dir: Some(target), ..Options::default() };
-        let mut said = String::new();
-        let mut note = |line: Progress<'_>| said += &format!("{line:?}\n");
-        let built = build_with(&root.join("tests/guests/naughty"), &options, &mut note).await;
-        let built = built.unwrap_or_else(|error| panic!("{error}\n{said}"));
-        std::fs::read(built.wasm).unwrap()
-    };
-    BYTES.get_or_init(build).await
+    BYTES.get_or_init(|| build("naughty")).await
+}
+
+/// The guest that exports and imports everything, built once for all tests.
+pub async fn keeper() -> &'static [u8] {
+    static BYTES: OnceCell<Vec<u8>> = OnceCell::const_new();
+    BYTES.get_or_init(|| build("keeper")).await
+}
+
+async fn build(name: &str) -> Vec<u8> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = target_dir().join("guests");
+    let options = Options { target_dir: Some(target), ..Options::default() };
+    let mut said = String::new();
+    let mut note = |line: Progress<'_>| said += &format!("{line:?}\n");
+    let built = build_with(&root.join("tests/guests").join(name), &options, &mut note).await;
+    let built = built.unwrap_or_else(|error| panic!("{error}\n{said}"));
+    std::fs::read(built.wasm).unwrap()
 }
 
 /// The naughty guest with another three-letter build mark, so with other bytes.
 pub async fn naughty_build(mark: &str) -> Vec<u8> {
-    let mut bytes = naughty().await.to_vec();
-    let place = b"naughty build AAA";
+    marked(naughty().await, b"naughty build AAA", mark)
+}
+
+/// The keeper with another three-letter build mark.
+pub async fn keeper_build(mark: &str) -> Vec<u8> {
+    marked(keeper().await, b"keeper build AAA", mark)
+}
+
+fn marked(bytes: &[u8], place: &[u8], mark: &str) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
     let at = bytes.windows(place.len()).position(|window| window == place).unwrap();
     bytes[at + place.len() - 3..at + place.len()].copy_from_slice(mark.as_bytes());
     bytes
@@ -60,7 +75,12 @@ pub async fn say(plugin: &Plugin, text: &str) -> Result<Outcome, CallError> {
 
 /// Says something that is answered with one text.
 pub async fn ask(plugin: &Plugin, text: &str) -> String {
-    match say(plugin, text).await.unwrap() {
+    answer(say(plugin, text).await.unwrap())
+}
+
+/// The one text of an answer.
+fn answer(outcome: Outcome) -> String {
+    match outcome {
         Outcome::Reply(replies) => match replies.as_slice() {
             [Reply::Text(reply)] => reply.text.clone(),
             other => panic!("{other:?}"),
@@ -75,6 +95,24 @@ pub async fn fail(plugin: &Plugin, text: &str) -> String {
         Err(CallError::Permanent(reason)) => reason,
         other => panic!("{other:?}"),
     }
+}
+
+pub fn keeper_spec() -> PluginSpec {
+    PluginSpec::new("keeper", "keeper.wasm")
+}
+
+pub async fn load_keeper(spec: PluginSpec) -> Arc<Plugin> {
+    host().load_bytes(spec, keeper().await.to_vec()).await.unwrap()
+}
+
+/// As [`say`], in this context, with all that came of it.
+pub async fn call(plugin: &Plugin, text: &str, context: &CallContext) -> Result<Done<Outcome>, CallError> {
+    plugin.on_message(Arc::new(message(text)), context).await
+}
+
+/// As [`ask`], in this context.
+pub async fn ask_in(plugin: &Plugin, text: &str, context: &CallContext) -> String {
+    answer(call(plugin, text, context).await.unwrap().value)
 }
 
 pub fn message(text: &str) -> Message {
