@@ -159,6 +159,8 @@ impl Compiled {
         })?;
         let compile = started.elapsed();
         let surface = diagnose::surface(&host.engine, &component)?;
+        let code = component.image_range();
+        let code = (code.end.addr() - code.start.addr()) as u64;
         let initial_memory = component
             .resources_required()
             .and_then(|needs| needs.max_initial_memory_size)
@@ -174,6 +176,7 @@ impl Compiled {
         let about = About {
             sha256: digest(bytes),
             bytes: bytes.len() as u64,
+            code,
             compile,
             instantiate: Default::default(),
             handlers: surface.handlers,

@@ -53,6 +53,8 @@ pub struct About {
     pub sha256: String,
     /// The file's length.
     pub bytes: u64,
+    /// What the compiled code takes, in bytes, constants and tables of the compiler included.
+    pub code: u64,
     /// What it took to compile it, or to take it from the cache.
     pub compile: Duration,
     /// What it took to start the trial instance.

@@ -36,6 +36,13 @@ pub fn resident_kb() -> u64 {
     line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).unwrap_or(0)
 }
 
+/// What is resident right now and belongs to no file.
+pub fn resident_now_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).unwrap_or(0)
+}
+
 /// A private text message as the pipeline makes it.
 pub fn message() -> Message {
     Message {

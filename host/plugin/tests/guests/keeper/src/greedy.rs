@@ -68,7 +68,7 @@ pub fn obey(verb: &str, number: usize) -> Result<String, String> {
         }
         "fill" => {
             let bucket = bucket()?;
-            let value = vec![b'x'; 1_000];
+            let value = vec![b'x'; 10_000];
             let mut keys = 0;
             loop {
                 match bucket.set(&format!("{keys:06}"), &value) {
