@@ -5,7 +5,7 @@
 //! cargo bench -p belfry-plugin-host --bench key_value
 //! ```
 
-#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 #[path = "common/mod.rs"]
 mod common;
