@@ -503,6 +503,31 @@ fn a_reference_where_nothing_is_expanded_is_a_warning() {
 }
 
 #[test]
+fn settings_come_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("faq.md"), "# VPN\nAsk IT.\n").unwrap();
+    std::fs::write(folder.path().join("picture.png"), [0xff, 0xd8]).unwrap();
+    let path = folder.path().join("belfry.toml");
+    let with = |lines: &str| parse(&path, &format!("{GOOD}[plugins.faq]\n{lines}\n"), &env);
+    let loaded = with("config_files = { answers = \"faq.md\" }\nconfig = { fallback = \"?\" }").unwrap();
+    let config = &loaded.config.plugins[0].config;
+    assert_eq!(config.get("answers").map(String::as_str), Some("# VPN\nAsk IT.\n"));
+    assert_eq!(config.get("fallback").map(String::as_str), Some("?"));
+    for (lines, words) in [
+        ("config_files = { answers = \"absent.md\" }", "cannot be read"),
+        ("config_files = { answers = \".\" }", "is not a file"),
+        ("config_files = { answers = \"picture.png\" }", "is not UTF-8 text"),
+        (
+            "config = { answers = \"a\" }\nconfig_files = { answers = \"faq.md\" }",
+            "has the setting `answers` too",
+        ),
+    ] {
+        let refused = with(lines).unwrap_err().to_string();
+        assert!(refused.contains(words), "{lines}: {refused}");
+    }
+}
+
+#[test]
 fn a_flood_of_problems_is_bounded() {
     let keys: String = (0..20_000).map(|number| format!("k{number} = 1\n")).collect();
     let long = "x".repeat(10_000);

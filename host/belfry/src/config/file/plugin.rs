@@ -42,6 +42,9 @@ pub struct PluginTable {
     pub schedule: Vec<ScheduleTable>,
     /// Settings the plugin reads through `wasi:config`. Nothing is expanded here.
     pub config: BTreeMap<String, String>,
+    /// Settings whose values are the content of files, relative to this file; read when Belfry starts, at most 1 MiB each.
+    #[schemars(example = serde_json::json!({ "answers": "faq.md" }))]
+    pub config_files: BTreeMap<String, String>,
     /// Where the plugin may send HTTP requests to: a base such as "https://api.example.com", or a table where more is to
     /// be said. Left out: nowhere. `${env:NAME}` and `${file:PATH}` are expanded in bases and in the values of headers.
     #[schemars(example = ["https://api.example.com"])]

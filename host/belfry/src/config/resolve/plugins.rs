@@ -1,6 +1,7 @@
 //! The tables of the plugins: files, commands, settings, limits.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 
 use super::Resolver;
@@ -11,6 +12,25 @@ use crate::config::{Lifetime, Limits, Plugin};
 /// Components address their memory with 32 bits.
 const MOST_MEMORY: u64 = 4 << 30;
 const RECYCLE_AFTER: u32 = 1000;
+
+/// The largest file that becomes a setting, in bytes.
+const LARGEST_SETTING: u64 = 1 << 20;
+
+/// The content of a file for a setting, or what is wrong with it.
+fn read_setting(path: &Path) -> Result<String, String> {
+    let unreadable = |cause: std::io::Error| format!("`{}` cannot be read: {cause}", path.display());
+    // Opening a named pipe would wait for ever.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(format!("`{}` is not a file", path.display()));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(LARGEST_SETTING + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST_SETTING {
+        return Err(format!("`{}` has more than 1 MiB", path.display()));
+    }
+    String::from_utf8(bytes).map_err(|_| format!("`{}` is not UTF-8 text", path.display()))
+}
 
 impl Resolver<'_> {
     pub(super) fn plugins(
@@ -44,12 +64,39 @@ impl Resolver<'_> {
                 description: table.description.unwrap_or_default(),
                 commands: table.commands,
                 order: table.order,
-                config: table.config,
+                config: self.settings(&at, table.config, &table.config_files),
                 failure_reply: table.failure_reply.map(|text| text.trim().to_owned()),
                 name,
             });
         }
         plugins
+    }
+
+    /// The settings, those from files among them.
+    fn settings(
+        &mut self,
+        at: &KeyPath,
+        mut config: BTreeMap<String, String>,
+        files: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        let at = at.then("config_files");
+        for (key, file) in files {
+            let at = at.then(key.as_str());
+            if config.contains_key(key) {
+                self.problem(
+                    &at,
+                    format!("`config` has the setting `{key}` too"),
+                    "take it from one of the two",
+                );
+                continue;
+            }
+            let Some(path) = self.path(&at, file) else { continue };
+            match read_setting(&path) {
+                Ok(text) => drop(config.insert(key.clone(), text)),
+                Err(what) => self.problem(&at, what, "name a text file, relative to this one"),
+            }
+        }
+        config
     }
 
     fn commands(
