@@ -251,6 +251,24 @@ pub async fn help() -> PathBuf {
     BUILT.get_or_init(|| build("plugins/help")).await.clone()
 }
 
+/// The component of the approve plugin.
+pub async fn approve() -> PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(|| build("plugins/approve")).await.clone()
+}
+
+/// The component of the assistant plugin.
+pub async fn assistant() -> PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(|| build("plugins/assistant")).await.clone()
+}
+
+/// The component of the standup plugin.
+pub async fn standup() -> PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(|| build("plugins/standup")).await.clone()
+}
+
 /// The component of the guest that misbehaves on demand.
 pub async fn naughty() -> PathBuf {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();

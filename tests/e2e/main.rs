@@ -20,5 +20,6 @@ mod messages;
 mod packages;
 mod path;
 mod plugins;
+mod ready;
 mod testing;
 mod trouble;
