@@ -183,6 +183,25 @@ async fn an_answer_that_breaks_off_ends_its_card_as_failed() {
 }
 
 #[tokio::test]
+async fn an_answer_that_a_crash_cuts_off_comes_again_and_is_remembered_once() {
+    let endpoint = Endpoint::start().await;
+    let mut bot = endpoint.bot(&format!("{CARDS}\n[journal]\npath = \"belfry.journal\"")).await;
+    bot.simulator.say(private("hi"));
+    let begun = bot.simulator.wait_for_card(PATIENCE, |card| card.flow == Flow::Inputting).await;
+    begun.unwrap_or_else(|missing| panic!("{missing}: {}", bot.log()));
+    bot.kill_and_restart().await;
+    endpoint.words.add_permits(100);
+    let ended = bot.simulator.wait_for_card(PATIENCE, |card| card.flow == Flow::Finished).await;
+    ended.unwrap_or_else(|missing| panic!("{missing}: {}", bot.log()));
+    assert_eq!(bot.simulator.cards().len(), 1, "the card that was begun goes on");
+    bot.simulator.say(private("and now?"));
+    bot.logged(&["1 turns remembered"]).await;
+    let asked = endpoint.asked();
+    let asked = asked.last().unwrap();
+    assert_eq!(asked.matches(r#"{"role":"user","content":"hi"}"#).count(), 1, "{asked}");
+}
+
+#[tokio::test]
 async fn a_request_is_approved_on_its_card() {
     let table = "[plugins.approve]\npath = \"plugins/approve.wasm\"\nchat = { users = [\"*\"] }\n\
                  config = { template = \"approve.schema\", approvers = \"mei=Mei, bob=Bob\" }\n";

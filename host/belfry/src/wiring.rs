@@ -52,7 +52,8 @@ impl Runtimes {
             runtime::Builder::new_current_thread().enable_all().build().context("start the I/O runtime")?;
         let guests = runtime::Builder::new_multi_thread()
             .thread_name("guest")
-            .enable_time()
+            // A guest that has computed for long goes on here, and then may still send requests and cards.
+            .enable_all()
             .build()
             .context("start the runtime of the guests")?;
         Ok(Self { io, guests })
@@ -192,5 +193,19 @@ fn pipeline_config(config: &Config, transport: Transport) -> PipelineConfig {
             .iter()
             .map(|plugin| (plugin.name.clone(), PluginRoute::from(plugin)))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_can_open_sockets_wherever_they_run() {
+        let runtimes = Runtimes::new().unwrap();
+        runtimes.block_on(async |guests| {
+            let bound = guests.spawn(tokio::net::TcpListener::bind("127.0.0.1:0"));
+            bound.await.unwrap().unwrap();
+        });
     }
 }
