@@ -51,6 +51,9 @@ impl Origin {
     }
 }
 
+/// The events that came of another and are new, by their place among all that came of it, and where they are.
+pub(crate) type Appended = Vec<(usize, Position)>;
+
 /// Everything that handling an event brought about.
 #[derive(Default)]
 pub(crate) struct Effects {
@@ -70,11 +73,7 @@ impl App {
     /// # Errors
     ///
     /// Nothing was stored, and nothing leaves.
-    pub(crate) fn complete(
-        self: &Arc<Self>,
-        origin: &Origin,
-        effects: Effects,
-    ) -> Result<Vec<(usize, Position)>, Refused> {
+    pub(crate) fn complete(self: &Arc<Self>, origin: &Origin, effects: Effects) -> Result<Appended, Refused> {
         self.complete_noting(origin, effects).map(|(appended, _)| appended)
     }
 
@@ -85,7 +84,7 @@ impl App {
         self: &Arc<Self>,
         origin: &Origin,
         effects: Effects,
-    ) -> Result<(Vec<(usize, Position)>, Option<Written>), Refused> {
+    ) -> Result<(Appended, Option<Written>), Refused> {
         let Effects { deliveries, writes, events } = effects;
         let completion = Completion { event: origin.position, deliveries: deliveries.clone(), events };
         let committed = self.key_values.commit(completion, &writes)?;

@@ -23,7 +23,7 @@ pub struct Limits {
     pub log_bytes: u64,
     /// `limits.transfer`: bytes of one HTTP response, one download or one upload. 8 MiB.
     pub transfer: u64,
-    /// `limits.requests`: HTTP requests, downloads and uploads of one call. 32.
+    /// `limits.requests`: HTTP requests, downloads, uploads and changes of cards of one call. 32.
     pub requests: u32,
     /// `limits.sends`: messages and cards that one call may send before it returns. 32.
     pub sends: u32,

@@ -27,6 +27,7 @@ pub(crate) const TEMPLATE: &[File] = files! {
     "wit/world.d.ts" => "javascript/world.d.ts",
     ".gitignore" => "javascript/gitignore",
     "README.md" => "javascript/README.md",
+    "tests/list.toml" => "list.toml",
 };
 
 /// The files of a new project in TypeScript.
@@ -39,6 +40,7 @@ pub(crate) const TYPESCRIPT_TEMPLATE: &[File] = files! {
     "wit/world.d.ts" => "javascript/world.d.ts",
     ".gitignore" => "javascript/gitignore",
     "README.md" => "typescript/README.md",
+    "tests/list.toml" => "list.toml",
 };
 
 const SCRIPT: &str = include_str!("javascript/build.mjs");

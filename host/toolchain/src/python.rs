@@ -21,6 +21,7 @@ pub(crate) const TEMPLATE: &[File] = files! {
     "pyproject.toml" => "python/pyproject.toml",
     ".gitignore" => "python/gitignore",
     "README.md" => "python/README.md",
+    "tests/list.toml" => "list.toml",
 };
 
 const GUARD: &str = include_str!("python/belfry_guard.py");

@@ -49,7 +49,7 @@ Examples:
   belfry dev todo --say '/todo buy milk' --say /todo")]
 pub struct DevArgs {
     /// The folders of the plugins, in any language
-    #[arg(value_name = "DIR", required = true)]
+    #[arg(value_name = "DIR", default_value = ".")]
     pub dirs: Vec<PathBuf>,
     /// Take the [plugins.NAME] tables from this config: settings, grants, commands, schedules
     ///

@@ -262,7 +262,7 @@ impl HostSide {
         let generation = self.plugins.current();
         let plugins = generation.plugins.iter().map(|plugin| protocol::Plugin {
             name: plugin.name().to_owned(),
-            commands: plugin.spec().commands.clone(),
+            commands: plugin.commands().to_vec(),
             sha256: plugin.about().sha256.clone(),
         });
         let problems = self.plugins.problems().into_iter();

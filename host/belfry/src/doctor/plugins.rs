@@ -39,7 +39,7 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
         let (name, path) = (spec.name.clone(), spec.path.clone());
         findings.push(match host.load(spec).await {
             Ok(plugin) => {
-                let commands = match plugin.spec().commands.as_slice() {
+                let commands = match plugin.commands() {
                     [] => "sees what no command matched".to_owned(),
                     commands => format!("takes {}", commands.join(", ")),
                 };

@@ -51,7 +51,8 @@ pub struct PluginTable {
     pub http: Vec<HttpEntry>,
     /// Whom the plugin may write to besides the conversation it answers in, and how its live cards look.
     pub chat: ChatTable,
-    /// What the plugin may keep, keys and values of all its buckets together, at most 1GiB. Default 1MiB.
+    /// What the plugin may keep, keys and values of all its buckets together and 64 bytes for each key, at most
+    /// 64MiB. Default 1MiB.
     #[schemars(example = "16MiB")]
     pub kv: Option<String>,
     /// "message" (default): a fresh instance for every call, in which nothing of others can be left. "resident": one
@@ -94,7 +95,7 @@ pub struct LimitsTable {
     /// Bytes of one HTTP response, one download or one upload. Default 8MiB.
     #[schemars(example = "32MiB")]
     pub transfer: Option<String>,
-    /// HTTP requests, downloads and uploads of one call. Default 32.
+    /// HTTP requests, downloads, uploads and changes of cards of one call. Default 32.
     #[schemars(example = 32, range(min = 0, max = 100_000))]
     pub requests: Option<u32>,
     /// Messages and cards that one call may send before it returns. Default 32.

@@ -11,7 +11,7 @@ use crate::config::file::{ChatTable, HttpEntry, HttpScheme, HttpTable, PluginTab
 use crate::config::{ChatGrant, Grants, HttpGrant, nearest};
 
 /// Key-values are kept in memory too.
-const MOST_KEY_VALUES: u64 = 1 << 30;
+const MOST_KEY_VALUES: u64 = 64 << 20;
 const CARD_INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(60);
 
@@ -21,7 +21,7 @@ impl Resolver<'_> {
         let kv = at.then("kv");
         let key_value = self.size(&kv, table.kv.as_deref());
         if key_value.is_some_and(|bytes| bytes > MOST_KEY_VALUES) {
-            self.problem(&kv, "a plugin keeps at most 1GiB", "");
+            self.problem(&kv, "a plugin keeps at most 64MiB", "");
         }
         let http = table.http.iter().enumerate();
         Grants {
