@@ -71,7 +71,8 @@ impl Setup {
         let Self { channel, tables, plugins } = self;
         let config = format!(
             "[channels_config.dingtalk]\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{SECRET}\"\n\
-             api_base = \"{gateway}\"\nproxy = \"none\"\n{channel}\n\n{}\n",
+             api_base = \"{gateway}\"\nproxy = \"none\"\n{}\n\n{}\n",
+            channel.replace("{gateway}", gateway),
             any_number_of_replies(&tables.replace("{gateway}", gateway))
         );
         std::fs::write(folder.path().join("belfry.toml"), config).unwrap();

@@ -8,6 +8,7 @@
 )]
 
 mod bot;
+mod cards;
 mod commands;
 mod deliveries;
 mod dev;

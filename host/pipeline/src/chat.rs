@@ -49,6 +49,14 @@ impl Gate {
     }
 }
 
+/// What became of a message that was to be stored.
+pub(crate) struct Stored {
+    /// The places of its parts.
+    pub(crate) places: Vec<u32>,
+    /// What the journal did not take: it was sent by the call before this one, or its event is over.
+    pub(crate) left: Vec<(u32, Bytes)>,
+}
+
 /// The way to DingTalk for one call of one plugin. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct CallChat {
@@ -101,8 +109,8 @@ impl CallChat {
         Ways { private: &self.origin.private, conversation: self.origin.conversation(), plugin: &self.plugin }
     }
 
-    /// Stores a message for delivery, and returns the places of its parts.
-    pub(crate) fn store(&self, index: u32, to: Target, message: Reply) -> Result<Vec<u32>, ChatError> {
+    /// Stores a message for delivery.
+    pub(crate) fn store(&self, index: u32, to: Target, message: Reply) -> Result<Stored, ChatError> {
         if index >= MOST_SENDS {
             return Err(ChatError::Limit(format!("one call may send {MOST_SENDS} messages and cards")));
         }
@@ -112,7 +120,7 @@ impl CallChat {
                 format!("the message would be split into {} parts; {MOST_PARTS} are the most", parts.len());
             return Err(ChatError::Limit(text));
         }
-        let mut places = Vec::with_capacity(parts.len());
+        let (mut places, mut left) = (Vec::with_capacity(parts.len()), Vec::new());
         for (part, outgoing) in (0..).zip(parts) {
             let index = place(&self.plugin, index, part);
             let payload = outgoing.payload(&self.origin.uuid(&self.app.client_id, index));
@@ -120,14 +128,15 @@ impl CallChat {
             let send = Record::Send { event, index, payload: payload.clone() };
             let committed = self.app.journal.commit(send);
             let committed = committed.map_err(|problem| ChatError::Unavailable(problem.to_string()))?;
-            // Otherwise it was sent by the call before this one.
+            places.push(index);
             if committed.changed {
                 let written = Some(committed.written.shared());
                 self.app.deliver(&self.origin, index, payload, written, self.held.clone());
+            } else {
+                left.push((index, payload));
             }
-            places.push(index);
         }
-        Ok(places)
+        Ok(Stored { places, left })
     }
 
     /// Until what this call sends may leave.
@@ -159,7 +168,7 @@ impl CallChat {
         format!("{}.{digest}", self.plugin)
     }
 
-    /// Creates a card, again after what may pass, until `until`. Whether it was there before.
+    /// Creates a card, again after what may pass, until `until`. Whether it was there before the first try.
     pub(crate) async fn create_card(
         &self,
         id: &str,
@@ -175,14 +184,36 @@ impl CallChat {
         let robot_code = self.origin.private.robot_of(&self.app.client_id);
         let card = NewCard { template, out_track_id: id, data, robot_code, target };
         let mut pauses = crate::pauses::pauses(self.app.limits.longest_pause);
+        let mut may_be_ours = false;
         loop {
             let created = self.app.open_api.create_card(&card).await;
             self.app.count_calls();
             let error = match created {
                 Ok(()) => return Ok(false),
-                Err(error) if error.kind() == OpenApiErrorKind::CardExists => return Ok(true),
+                Err(error) if error.kind() == OpenApiErrorKind::CardExists => return Ok(!may_be_ours),
                 Err(error) => error,
             };
+            may_be_ours |= error.outcome_unknown();
+            let pause = pause_after(&error, pauses.next().unwrap_or_default());
+            match pause.filter(|pause| Instant::now() + *pause < until) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// Changes a card, again after what may pass, until `until`.
+    async fn change_card(
+        &self,
+        id: &str,
+        data: &[(String, String)],
+        until: Instant,
+    ) -> Result<(), OpenApiError> {
+        let mut pauses = crate::pauses::pauses(self.app.limits.longest_pause);
+        loop {
+            let changed = self.app.open_api.update_card(id, data).await;
+            self.app.count_calls();
+            let Err(error) = changed else { return Ok(()) };
             let pause = pause_after(&error, pauses.next().unwrap_or_default());
             match pause.filter(|pause| Instant::now() + *pause < until) {
                 Some(pause) => tokio::time::sleep(pause).await,
@@ -219,7 +250,7 @@ impl CallChat {
 impl Chat for CallChat {
     fn send(&self, index: u32, to: Target, message: Reply) -> ServiceFuture<'_, Result<String, ChatError>> {
         Box::pin(async move {
-            let places = self.store(index, to, message)?;
+            let places = self.store(index, to, message)?.places;
             Ok(recall::id(self.origin.position, place(&self.plugin, index, 0), places.len()))
         })
     }
@@ -280,17 +311,15 @@ impl Chat for CallChat {
                 let (chat, id) = (self.clone(), id.to_owned());
                 self.app.tasks.spawn(async move {
                     chat.released().await;
-                    let updated = chat.app.open_api.update_card(&id, &data).await;
-                    chat.app.count_calls();
-                    if let Err(problem) = updated {
+                    let until = Instant::now() + CARD_WITHIN;
+                    if let Err(problem) = chat.change_card(&id, &data, until).await {
                         warn!(app = chat.app.name, plugin = &*chat.plugin, %problem, "a card could not be changed");
                     }
                 });
                 return Ok(());
             }
-            let updated = self.app.open_api.update_card(id, &data).await;
-            self.app.count_calls();
-            updated.map_err(refusal)
+            let until = Instant::now() + CARD_WITHIN;
+            self.change_card(id, &data, until).await.map_err(refusal)
         })
     }
 

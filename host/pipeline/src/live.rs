@@ -40,9 +40,15 @@ const END_WITHIN: Duration = Duration::from_secs(5 * 60);
 /// How long a card that cannot be created is tried.
 const CREATE_WITHIN: Duration = Duration::from_secs(60);
 
+/// Shown where there is no text: DingTalk takes no empty one (`param.stream.contentEmpty`), and a card that is not ended
+/// looks as if more were to come. A space of no width.
+const NO_TEXT: &str = "\u{200b}";
+
 /// A growing message of a call.
 struct Live {
     shared: Arc<Shared>,
+    /// What it shows waits until its call is over, so the call cannot wait for it.
+    held: bool,
     ended: watch::Receiver<Option<Result<(), ChatError>>>,
 }
 
@@ -107,7 +113,7 @@ pub(crate) fn open(
         let result = task.run().await;
         say_ended.send_replace(Some(result));
     });
-    Ok(Live { shared, ended })
+    Ok(Live { shared, held: chat.held.is_some(), ended })
 }
 
 impl Shared {
@@ -151,6 +157,9 @@ impl Live {
     }
 
     async fn result(&self) -> Result<(), ChatError> {
+        if self.held {
+            return Ok(());
+        }
         let mut ended = self.ended.clone();
         match ended.wait_for(Option::is_some).await {
             Ok(result) => result.clone().unwrap_or(Ok(())),
@@ -248,7 +257,8 @@ impl Task {
                 Some(End::Finished) => (text, StreamState::Finished),
                 Some(End::Failed(reason)) => (with_reason(text, reason), StreamState::Failed),
             };
-            let sent = self.chat.app.open_api.stream_card(id, &self.settings.key, &text, stream).await;
+            let text = if text.is_empty() { NO_TEXT } else { &text };
+            let sent = self.chat.app.open_api.stream_card(id, &self.settings.key, text, stream).await;
             drop(turn);
             self.chat.app.count_calls();
             match (sent, end) {
@@ -304,8 +314,15 @@ impl Task {
             End::Failed(reason) => with_reason(text, reason),
         };
         let message = Reply::Markdown(MarkdownReply { title: self.title.clone(), text, mentions: None });
-        let places = self.chat.store(self.index, self.to.clone(), message)?;
-        self.chat.app.arrived(self.chat.origin.position, &places).await;
+        let (app, origin) = (&self.chat.app, &self.chat.origin);
+        let stored = self.chat.store(self.index, self.to.clone(), message)?;
+        // A card that its handler dropped ends when the event is over, and the journal takes nothing for that any more.
+        if !stored.left.is_empty() && matches!(app.journal.pending_event(origin.position).await, Ok(None)) {
+            for (index, payload) in stored.left {
+                app.deliver(origin, index, payload, None, None);
+            }
+        }
+        app.arrived(origin.position, &stored.places).await;
         Ok(())
     }
 }
