@@ -11,7 +11,8 @@ use belfry_plugin_host::{
 use bytes::Bytes;
 use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use crate::{
@@ -63,6 +64,8 @@ pub(crate) struct CallChat {
     pub(crate) app: Arc<App>,
     pub(crate) origin: Origin,
     pub(crate) plugin: Arc<str>,
+    /// Where its work is done. Guests run on threads of their own, whose runtime has no sockets.
+    pub(crate) runtime: Handle,
     /// What it sends waits for this.
     pub(crate) held: Option<Held>,
 }
@@ -77,7 +80,7 @@ impl App {
         held: Option<Held>,
     ) -> CallContext {
         let (app, origin, name) = (self.clone(), origin.clone(), plugin.name().into());
-        let chat = CallChat { app, origin, plugin: name, held };
+        let chat = CallChat { app, origin, plugin: name, runtime: Handle::current(), held };
         let (key_value, chat) = (Some(self.key_values.clone() as _), Some(Arc::new(chat) as _));
         CallContext { plugins, key_value, chat, ..CallContext::default() }
     }
@@ -105,6 +108,17 @@ pub(crate) fn plugin_of_card(id: &str) -> Option<&str> {
 }
 
 impl CallChat {
+    /// Does this where there are sockets, as long as somebody waits for it.
+    fn outside<'a, T, F>(&self, work: impl FnOnce(Self) -> F) -> ServiceFuture<'a, Result<T, ChatError>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ChatError>> + Send + 'static,
+    {
+        let task = AbortOnDropHandle::new(self.runtime.spawn(work(self.clone())));
+        let stopping = |_| Err(ChatError::Unavailable("the host is stopping".to_owned()));
+        Box::pin(async move { task.await.unwrap_or_else(stopping) })
+    }
+
     fn ways(&self) -> Ways<'_> {
         Ways { private: &self.origin.private, conversation: self.origin.conversation(), plugin: &self.plugin }
     }
@@ -249,22 +263,24 @@ impl CallChat {
 
 impl Chat for CallChat {
     fn send(&self, index: u32, to: Target, message: Reply) -> ServiceFuture<'_, Result<String, ChatError>> {
-        Box::pin(async move {
-            let places = self.store(index, to, message)?.places;
-            Ok(recall::id(self.origin.position, place(&self.plugin, index, 0), places.len()))
+        self.outside(move |chat| async move {
+            let places = chat.store(index, to, message)?.places;
+            Ok(recall::id(chat.origin.position, place(&chat.plugin, index, 0), places.len()))
         })
     }
 
     fn recall<'a>(&'a self, id: &'a str) -> ServiceFuture<'a, Result<(), ChatError>> {
-        Box::pin(recall::recall(&self.app, &self.plugin, id))
+        let id = id.to_owned();
+        self.outside(|chat| async move { recall::recall(&chat.app, &chat.plugin, &id).await })
     }
 
     fn download<'a>(&'a self, code: &'a str, limit: u64) -> ServiceFuture<'a, Result<Bytes, ChatError>> {
-        Box::pin(async move {
+        let code = code.to_owned();
+        self.outside(|chat| async move {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            let robot = self.origin.private.robot_of(&self.app.client_id);
-            let content = self.app.open_api.download(robot, code, limit).await;
-            self.app.count_calls();
+            let robot = chat.origin.private.robot_of(&chat.app.client_id);
+            let content = chat.app.open_api.download(robot, &code, limit).await;
+            chat.app.count_calls();
             content.map_err(refusal)
         })
     }
@@ -281,9 +297,10 @@ impl Chat for CallChat {
             types::MediaKind::Voice => MediaKind::Voice,
             types::MediaKind::Video => MediaKind::Video,
         };
-        Box::pin(async move {
-            let uploaded = self.app.open_api.upload(kind, name, data).await;
-            self.app.count_calls();
+        let name = name.to_owned();
+        self.outside(move |chat| async move {
+            let uploaded = chat.app.open_api.upload(kind, &name, data).await;
+            chat.app.count_calls();
             uploaded.map_err(refusal)
         })
     }
@@ -295,7 +312,8 @@ impl Chat for CallChat {
         template: &'a str,
         data: Vec<(String, String)>,
     ) -> ServiceFuture<'a, Result<String, ChatError>> {
-        Box::pin(self.send_card_now(index, to, template, data))
+        let template = template.to_owned();
+        self.outside(move |chat| async move { chat.send_card_now(index, to, &template, data).await })
     }
 
     fn update_card<'a>(
@@ -303,13 +321,14 @@ impl Chat for CallChat {
         id: &'a str,
         data: Vec<(String, String)>,
     ) -> ServiceFuture<'a, Result<(), ChatError>> {
-        Box::pin(async move {
-            if plugin_of_card(id) != Some(&*self.plugin) {
+        let id = id.to_owned();
+        self.outside(move |chat| async move {
+            if plugin_of_card(&id) != Some(&*chat.plugin) {
                 return Err(ChatError::Invalid(format!("`{id}` is no card of this plugin")));
             }
-            if self.held.is_some() {
-                let (chat, id) = (self.clone(), id.to_owned());
-                self.app.tasks.spawn(async move {
+            if chat.held.is_some() {
+                let app = chat.app.clone();
+                app.tasks.spawn(async move {
                     chat.released().await;
                     let until = Instant::now() + CARD_WITHIN;
                     if let Err(problem) = chat.change_card(&id, &data, until).await {
@@ -319,7 +338,7 @@ impl Chat for CallChat {
                 return Ok(());
             }
             let until = Instant::now() + CARD_WITHIN;
-            self.change_card(id, &data, until).await.map_err(refusal)
+            chat.change_card(&id, &data, until).await.map_err(refusal)
         })
     }
 
@@ -330,8 +349,9 @@ impl Chat for CallChat {
         title: &'a str,
         settings: &'a LiveSettings,
     ) -> ServiceFuture<'a, Result<Box<dyn LiveCard>, ChatError>> {
-        Box::pin(async move {
-            let card = live::open(self, index, to, title, settings)?;
+        let (title, settings) = (title.to_owned(), settings.clone());
+        self.outside(move |chat| async move {
+            let card = live::open(&chat, index, to, &title, &settings)?;
             Ok(Box::new(card) as Box<dyn LiveCard>)
         })
     }
