@@ -64,7 +64,8 @@ pub(crate) struct CallChat {
     pub(crate) app: Arc<App>,
     pub(crate) origin: Origin,
     pub(crate) plugin: Arc<str>,
-    /// Where its work is done. Guests run on threads of their own, whose runtime has no sockets.
+    /// Where its work is done: a guest that has computed for long goes on in another runtime, and its sockets and tasks shall
+    /// not be there, among those that compute.
     pub(crate) runtime: Handle,
     /// What it sends waits for this.
     pub(crate) held: Option<Held>,
@@ -108,7 +109,7 @@ pub(crate) fn plugin_of_card(id: &str) -> Option<&str> {
 }
 
 impl CallChat {
-    /// Does this where there are sockets, as long as somebody waits for it.
+    /// Does this in the app's own runtime, as long as somebody waits for it.
     fn outside<'a, T, F>(&self, work: impl FnOnce(Self) -> F) -> ServiceFuture<'a, Result<T, ChatError>>
     where
         T: Send + 'static,
