@@ -211,16 +211,17 @@ async fn install(project: &Project, packages: &[String], progress: OnProgress<'_
     if !packages.iter().all(named) {
         return Err(BuildError::Tool(needed(&project.dir, packages)));
     }
-    let command = if project.dir.join("package-lock.json").is_file() { "ci" } else { "install" };
-    progress(Progress::Step(&format!("installing {} with `npm {command}`", packages.join(", "))));
+    // Not `npm ci`, though there may be a lock file: it refuses those that leave out optional packages nobody published, as
+    // componentize-qjs 0.4.5 has some. `npm install` keeps to the lock file as well.
+    progress(Progress::Step(&format!("installing {} with `npm install`", packages.join(", "))));
     let mut npm = process::command("npm", &project.dir);
-    npm.args([command, "--no-audit", "--no-fund", "--loglevel=error"]);
+    npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]);
     let mut running = process::spawn(&mut npm, "npm", GET_NODE)?;
     let status = running.run(progress, |line, progress| progress(Progress::Output(line))).await;
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(BuildError::Tool(format!(
-            "install {}: npm failed, see above; `npm {command}` in `{}` must work",
+            "install {}: npm failed, see above; `npm install` in `{}` must work",
             packages.join(", "),
             project.dir.display()
         ))),

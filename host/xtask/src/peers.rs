@@ -120,9 +120,10 @@ fn set_up_node(folder: &str, files: &str) -> Result<PathBuf> {
             std::fs::copy(file, folder.join(name))
                 .with_context(|| format!("failed to copy {}", file.display()))?;
         }
+        // `npm ci` refuses a lock file that leaves out optional packages nobody published, as those of componentize-qjs.
         run(command(
             "npm",
-            &["ci", "--silent", "--no-audit", "--no-fund", "--prefix", &folder.to_string_lossy()],
+            &["install", "--silent", "--no-audit", "--no-fund", "--prefix", &folder.to_string_lossy()],
         ))
     })?;
     Ok(folder.join("node_modules"))
