@@ -40,7 +40,6 @@ fn wrong_command_lines() {
     let cases: &[&[&str]] = &[
         &["runn"],
         &["run", "--conf", "x"],
-        &["dev"],
         &["dev", "plugins/echo", "--timeout", "30"],
         &["simulate", "--port", "70000"],
         &["channel", "doctor"],

@@ -206,11 +206,14 @@ declare module "belfry:bot/host" {
   export interface PluginInfo {
     /** Its name in the config, or its file's name without `.wasm`. */
     name: string;
-    /** What it is for, in one line, from `description` in its config table; empty if it has none. */
+    /**
+     * What it is for, in one line, from `description` in its config table, else from its `describe`; empty if neither
+     * says.
+     */
     description: string;
     /**
-     * The commands routed to it, such as `/todo`, from `commands` in its config table. Empty: it is asked
-     * about every message nobody took before it.
+     * The commands routed to it, such as `/todo`, from `commands` in its config table, else from its `describe`. Empty:
+     * it is asked about every message nobody took before it.
      */
     commands: string[];
   }
@@ -468,7 +471,7 @@ declare module "belfry:bot/types" {
   export type Target =
     /** The conversation of the current message, through its session webhook. */
     | { tag: "current" }
-    /** A person, by staff id. Counts against the monthly quota of API calls, as `group` does. */
+    /** A person, by staff id. Counts against the monthly quota of API calls, as `group` does, and a file to whomever. */
     | { tag: "user"; val: string }
     /** A group, by its conversation id. */
     | { tag: "group"; val: string };
@@ -590,8 +593,8 @@ declare module "belfry:bot/types@0.1.0" {
 /**
  * Talking before the handler returns, and to others than the one who asked.
  *
- * Every function here is granted by `chat` in the plugin's config table, but for the current conversation, which needs no
- * grant. A refusal says which line to add.
+ * The current conversation, its files and uploads need no grant. People and groups are granted by `chat` in the plugin's config
+ * table; a refusal says which line to add.
  */
 declare module "belfry:bot/chat" {
   import type { Target } from "belfry:bot/types";
@@ -627,8 +630,8 @@ declare module "belfry:bot/chat" {
    */
   export function send(to: Target, message: Reply): string;
   /**
-   * Takes a sent message back, by its id, within 24 hours. Works for those to `user` and `group`; DingTalk cannot recall
-   * what went to `current`.
+   * Takes a sent message back, by its id, within 24 hours. Works for those to `user` and `group`, of which the host remembers
+   * the last 10 000; DingTalk cannot recall what went to `current`. Needs any grant of `chat`.
    *
    * @throws an Error with a `Error` as `payload`
    */
@@ -698,13 +701,14 @@ declare module "belfry:bot/live-card" {
   export class Card {
     private constructor();
     /**
-     * Begins one. `title` is used where it is sent as markdown; empty takes the first line.
+     * Begins one. `title`, at most 256 bytes, is used where it is sent as markdown; empty takes the first line.
      *
      * @throws an Error with a `Error` as `payload`
      */
     static create(to: Target, title: string): Card;
     /**
-     * Adds to the text. Returns at once: updates are gathered and sent once per `chat.card_interval`.
+     * Adds to the text. Returns at once: updates are gathered and sent once per `chat.card_interval`. The text has at most
+     * `limits.output` bytes; a card shows the first 256 KiB.
      *
      * @throws an Error with a `Error` as `payload`
      */
